@@ -1,0 +1,1 @@
+"""Cross-domain recommendation through language models, on PyTorch Lightning."""

@@ -1,0 +1,127 @@
+"""The tensors that data makes and models read."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Catalog(NamedTuple):
+    """What the data knows and the models need: domains, items, counts, knowledge.
+
+    Shapes: N items, D the width of the knowledge vectors, S slices. Index 0 is padding.
+    """
+
+    fingerprint: str
+    """Hash of the prepared data and of the knowledge; a checkpoint refuses another one."""
+    domains: tuple[str, ...]
+    """Names of the domains; domain index ``i`` is ``domains[i - 1]``."""
+    slices: tuple[str, ...]
+    """Names of the columns of `SequenceBatch.slice_mask`."""
+    num_users: int
+    num_items: int
+    train_counts: Tensor
+    """Training events of each item, int64, shape ``(N + 1,)``."""
+    candidates: tuple[Tensor, ...]
+    """Sorted item indices of each domain, int64, one tensor a domain, in the order of `domains`."""
+    vectors: Tensor | None = None
+    """Knowledge vectors, float32, shape ``(N + 1, D)``; zero for padding and for items without text."""
+
+
+class SequenceBatch(NamedTuple):
+    """Histories and the targets to be predicted from them.
+
+    Shapes: B histories, L history length, P targets of a history, K ids, S slices. A target is
+    predicted from the state at its ``state_positions``, that of the last event strictly earlier.
+    """
+
+    user_ids: Tensor
+    """User indices, shape ``(B,)``."""
+    item_ids: Tensor
+    """Histories, oldest first, right-padded with 0, shape ``(B, L)``."""
+    domain_ids: Tensor
+    """Domains of the histories' interactions, right-padded with 0, shape ``(B, L)``."""
+    times: Tensor
+    """Times of the histories' interactions in seconds, shape ``(B, L)``."""
+    target_ids: Tensor
+    """Items to be predicted, 0 where there is none, shape ``(B, P)``."""
+    target_domain_ids: Tensor
+    """Domains of the targets: their candidates, shape ``(B, P)``."""
+    state_positions: Tensor
+    """Position of the last strictly earlier interaction, -1 where there is none, shape ``(B, P)``."""
+    seen_ids: Tensor
+    """Items removed from the candidates, right-padded with 0, shape ``(B, K)``; evaluation only."""
+    slice_mask: Tensor
+    """Membership of the (single) target in each slice, shape ``(B, S)``; evaluation only."""
+    row_ids: Tensor
+    """Row of the target file that each history belongs to, shape ``(B,)``; evaluation only."""
+
+
+class MaskedTextBatch(NamedTuple):
+    """Token blocks with masked positions. Shapes: B blocks, L tokens."""
+
+    token_ids: Tensor
+    """Masked tokens, right-padded, shape ``(B, L)``."""
+    attention_mask: Tensor
+    """True at real tokens, shape ``(B, L)``."""
+    labels: Tensor
+    """Original tokens at masked positions, -100 elsewhere, shape ``(B, L)``."""
+    domain_ids: Tensor
+    """Domain of each block's text, 0 for text of no domain, shape ``(B,)``."""
+
+
+class TextBatch(NamedTuple):
+    """Tokenized texts. Shapes: B texts, L tokens."""
+
+    token_ids: Tensor
+    """Tokens, right-padded, shape ``(B, L)``."""
+    attention_mask: Tensor
+    """True at real tokens, shape ``(B, L)``."""
+
+
+class PairBatch(NamedTuple):
+    """Pairs of texts that belong together. B pairs."""
+
+    left: TextBatch
+    right: TextBatch
+    left_ids: Tensor
+    """Item indices, shape ``(B,)``; equal items are no negatives of each other."""
+    right_ids: Tensor
+    """Item indices, shape ``(B,)``."""
+
+
+class PromptBatch(NamedTuple):
+    """History and candidate as one text, with the answer. B prompts."""
+
+    text: TextBatch
+    labels: Tensor
+    """1 where the user chose the candidate, else 0, shape ``(B,)``, float32."""
+    user_ids: Tensor
+    """User indices, shape ``(B,)``."""
+    item_ids: Tensor
+    """Candidate item indices, shape ``(B,)``."""
+    domain_ids: Tensor
+    """Domain of the candidates, shape ``(B,)``."""
+
+
+class RankedBatch(NamedTuple):
+    """Ranks of evaluated targets. B targets."""
+
+    row_ids: Tensor
+    """Row of the target file, shape ``(B,)``."""
+    ranks: Tensor
+    """1-based rank among the candidates, ties against the model, shape ``(B,)``."""
+    num_candidates: Tensor
+    """Number of ranked candidates, the target included, shape ``(B,)``."""
+
+
+class ScoredItems(NamedTuple):
+    """The best items of each row of a predict batch. B rows, K items."""
+
+    user_ids: Tensor
+    """User indices, shape ``(B,)``."""
+    domain_ids: Tensor
+    """Domain of the recommendations, shape ``(B,)``."""
+    item_ids: Tensor
+    """Best first; 0 where the domain has fewer candidates, shape ``(B, K)``."""
+    scores: Tensor
+    """Shape ``(B, K)``; -inf where there is no item."""

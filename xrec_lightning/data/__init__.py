@@ -1,0 +1,1 @@
+"""From anyone's logs to batches."""

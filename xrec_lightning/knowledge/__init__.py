@@ -1,0 +1,1 @@
+"""The store of knowledge vectors and what is computed from them."""

@@ -1,0 +1,1 @@
+"""Metrics, their slices and their intervals."""

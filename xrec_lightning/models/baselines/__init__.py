@@ -1,0 +1,1 @@
+"""Recommenders that every table holds."""

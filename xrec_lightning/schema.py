@@ -1,0 +1,102 @@
+"""Column names, dtypes, file names, splits and slices that every part agrees on."""
+
+import polars as pl
+
+USER_ID = "user_id"
+ITEM_ID = "item_id"
+DOMAIN = "domain"
+TIMESTAMP = "timestamp"
+EVENT = "event"
+RATING = "rating"
+WEIGHT = "weight"
+SESSION_ID = "session_id"
+
+USER_INDEX = "user_index"
+ITEM_INDEX = "item_index"
+DOMAIN_INDEX = "domain_index"
+"""Indices start at 1; 0 is padding."""
+
+TITLE = "title"
+TEXT = "text"
+DOMAINS = "domains"
+TRAIN_COUNT = "train_count"
+IS_HIDDEN = "is_hidden"
+SPLIT = "split"
+REASON = "reason"
+
+HISTORY_START = "history_start"
+HISTORY_END = "history_end"
+SEEN_END = "seen_end"
+EXTRA_SEEN = "extra_seen"
+
+TRAIN = "train"
+VAL = "val"
+TEST = "test"
+UNUSED = "unused"
+HIDDEN = "hidden"
+SPLITS = (TRAIN, VAL, TEST, UNUSED, HIDDEN)
+
+INTERACTION_DTYPES: dict[str, pl.DataType] = {
+    USER_ID: pl.String(),
+    ITEM_ID: pl.String(),
+    TIMESTAMP: pl.Int64(),
+    DOMAIN: pl.String(),
+    EVENT: pl.String(),
+    RATING: pl.Float32(),
+    WEIGHT: pl.Float32(),
+    SESSION_ID: pl.String(),
+}
+"""Interactions after reading; timestamps in whole seconds."""
+
+WARM = "warm"
+COLD = "cold"
+TAIL = "tail"
+MID = "mid"
+HEAD = "head"
+BUCKETS = (COLD, TAIL, MID, HEAD)
+"""Item popularity in training events: 0, 1 to 3, 4 to 15, more than 15."""
+BUCKET_STARTS = (0, 1, 4, 16)
+
+SLICES = (
+    WARM,
+    *BUCKETS,
+    "history_short",
+    "history_medium",
+    "history_long",
+    "overlap",
+    "single_domain",
+    "later_day",
+)
+"""Slices of targets that `prepare` marks; history short < 5 <= medium < 20 <= long, in items."""
+
+RESERVED_NAMES = frozenset({*SLICES, "user", "all"})
+"""No domain may have one of these names: metric keys would collide."""
+
+MANIFEST = "manifest.json"
+INTERACTIONS_FILE = "interactions.parquet"
+ITEMS_FILE = "items.parquet"
+USERS_FILE = "users.parquet"
+REJECTED_FILE = "rejected.parquet"
+SEQUENCES_FOLDER = "sequences"
+TARGETS_FOLDER = "targets"
+GRAPH_FOLDER = "graph"
+
+
+def slice_column(name: str) -> str:
+    """Return the column that marks a slice, in target files and per-user results.
+
+    Example:
+        >>> slice_column("cold")
+        'slice_cold'
+    """
+    return f"slice_{name}"
+
+
+def popularity_bucket(train_count: pl.Expr) -> pl.Expr:
+    """Return the index into `BUCKETS` of items with ``train_count`` training events, as UInt8."""
+    tail, mid, head = BUCKET_STARTS[1:]
+    return (
+        (train_count >= tail).cast(pl.UInt8)
+        + (train_count >= mid).cast(pl.UInt8)
+        + (train_count >= head).cast(pl.UInt8)
+    )
