@@ -1,0 +1,222 @@
+"""Behavior logs as batches of histories and targets."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import torch
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from typing_extensions import override
+
+from xrec_lightning.batches import Catalog, SequenceBatch
+from xrec_lightning.data.prepare import locate
+from xrec_lightning.data.prepared import Prepared
+from xrec_lightning.data.sequences import Histories, Targets, TrainingWindows, WindowSampler
+from xrec_lightning.knowledge.store import KnowledgeStore
+from xrec_lightning.schema import (
+    DOMAIN,
+    DOMAIN_INDEX,
+    DOMAINS,
+    EXTRA_SEEN,
+    HISTORY_END,
+    HISTORY_START,
+    ITEM_ID,
+    ITEM_INDEX,
+    SEEN_END,
+    SLICES,
+    TEST,
+    TIMESTAMP,
+    TRAIN_COUNT,
+    USER_ID,
+    USER_INDEX,
+    VAL,
+    slice_column,
+)
+
+Until = Literal["train", "val", "test", "now"]
+
+
+class BehaviorDataModule(LightningDataModule):
+    """Serve a prepared data set to recommenders.
+
+    Args:
+        dataset: A prepared folder, or the data YAML that `xrec prepare` was given.
+        knowledge: The folder that `xrec embed` wrote; ``None`` for models without knowledge.
+        batch_size: Histories of a training batch, over all processes.
+        eval_batch_size: Targets of an evaluation batch, of each process.
+        max_seq_len: Longest history, in items; the newest are kept.
+        until: What ``predict`` knows of each user: the training part, what was known when the
+            validation or test target was predicted, or everything.
+        seed: Seed of the windows and their order.
+    """
+
+    def __init__(
+        self,
+        dataset: Path,
+        knowledge: Path | None = None,
+        batch_size: int = 128,
+        eval_batch_size: int = 256,
+        max_seq_len: int = 50,
+        until: Until = "now",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.prepared = Prepared.open(locate(dataset))
+        self.store = None if knowledge is None else KnowledgeStore.open(knowledge)
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.max_seq_len = max_seq_len
+        self.until = until
+        self.seed = seed
+        self.histories = Histories(
+            offsets=self.prepared.offsets,
+            item_ids=self.prepared.item_ids,
+            domain_ids=self.prepared.domain_ids,
+            times=self.prepared.times,
+            train_ends=self.prepared.train_ends,
+        )
+        items, users = self.prepared.items(), self.prepared.users()
+        self.raw_item_ids: pl.Series = items[ITEM_ID]
+        self.raw_user_ids: pl.Series = users[USER_ID]
+        self.catalog = self._catalog(items, len(users))
+
+    @override
+    def train_dataloader(self) -> DataLoader[SequenceBatch]:
+        world_size, rank = self._world()
+        sampler = WindowSampler(
+            self.histories,
+            self.max_seq_len,
+            max(1, self.batch_size // world_size),
+            self.seed,
+            num_replicas=world_size,
+            rank=rank,
+        )
+        return DataLoader(
+            TrainingWindows(self.histories),
+            batch_size=sampler.batch_size,
+            sampler=sampler,
+            collate_fn=_as_it_is,
+        )
+
+    @override
+    def val_dataloader(self) -> DataLoader[SequenceBatch]:
+        return self._rows(self.prepared.targets(VAL))
+
+    @override
+    def test_dataloader(self) -> DataLoader[SequenceBatch]:
+        return self._rows(self.prepared.targets(TEST))
+
+    @override
+    def predict_dataloader(self) -> DataLoader[SequenceBatch]:
+        return self._rows(self.requests())
+
+    def requests(self, user_ids: list[str] | None = None) -> pl.DataFrame:
+        """Return one row for every user and domain, in the form of a target file.
+
+        Args:
+            user_ids: The users wanted; all by default.
+
+        Raises:
+            ValueError: If a user is not in the data.
+        """
+        histories = self.histories
+        users = np.arange(len(self.raw_user_ids))
+        if user_ids is not None:
+            unknown = sorted(set(user_ids) - set(self.raw_user_ids))
+            if unknown:
+                raise ValueError(f"user {unknown[0]!r} is not in {self.prepared.folder}")
+            users = users[self.raw_user_ids.is_in(user_ids).to_numpy()]
+        ends = self._known_ends()[users]
+        frame = pl.DataFrame(
+            {
+                USER_INDEX: users + 1,
+                ITEM_INDEX: np.zeros_like(users),
+                HISTORY_START: histories.offsets[:-1][users],
+                HISTORY_END: ends,
+                SEEN_END: ends,
+            }
+        )
+        domains = pl.DataFrame({DOMAIN_INDEX: np.arange(1, len(self.catalog.domains) + 1)})
+        return frame.join(domains, how="cross", maintain_order="left_right").with_columns(
+            pl.lit([], dtype=pl.List(pl.Int32)).alias(EXTRA_SEEN),
+            *(pl.lit(value=False).alias(slice_column(name)) for name in SLICES),
+        )
+
+    def request_batch(self, requests: pl.DataFrame) -> SequenceBatch:
+        """Return the batch of rows made by `requests`."""
+        rows = Targets(self.histories, requests, self.max_seq_len)
+        return rows.__getitems__(range(len(rows)))
+
+    def describe_targets(self, split: str, row_ids: Tensor) -> pl.DataFrame:
+        """Return user, domain, item, time and slices of targets, in the order of ``row_ids``."""
+        targets = self.prepared.targets(split)[row_ids.cpu().numpy()]
+        domains = pl.Series(self.catalog.domains, dtype=pl.String)
+        return targets.select(
+            self.raw_user_ids.gather(targets[USER_INDEX] - 1).alias(USER_ID),
+            domains.gather(targets[DOMAIN_INDEX] - 1).alias(DOMAIN),
+            self.raw_item_ids.gather(targets[ITEM_INDEX] - 1).alias(ITEM_ID),
+            pl.col(TIMESTAMP),
+            *(pl.col(slice_column(name)) for name in SLICES),
+        )
+
+    def _catalog(self, items: pl.DataFrame, num_users: int) -> Catalog:
+        domains = tuple(self.prepared.domains)
+        listed = items.select(ITEM_INDEX, DOMAINS).explode(DOMAINS)
+        vectors, fingerprint = None, str(self.prepared.manifest["hash"])
+        if self.store is not None:
+            rows = self.store.vectors("item", self.raw_item_ids.to_list()).float()
+            vectors = torch.cat([torch.zeros(1, rows.size(1)), rows])
+            fingerprint += "+" + self.store.fingerprint
+        counts = items[TRAIN_COUNT].to_numpy().astype(np.int64)
+        return Catalog(
+            fingerprint=fingerprint,
+            domains=domains,
+            slices=SLICES,
+            num_users=num_users,
+            num_items=len(items),
+            train_counts=torch.from_numpy(np.concatenate([[0], counts])),
+            candidates=tuple(
+                torch.from_numpy(
+                    listed.filter(pl.col(DOMAINS) == domain)[ITEM_INDEX].to_numpy().astype(np.int64)
+                )
+                for domain in domains
+            ),
+            vectors=vectors,
+        )
+
+    def _known_ends(self) -> np.ndarray:
+        """Return the flat position at which each user's known history ends, shape ``(U,)``."""
+        if self.until == "now":
+            return self.histories.offsets[1:]
+        ends = np.array(self.histories.train_ends)
+        if self.until == "train":
+            return ends
+        targets = self.prepared.targets(self.until)
+        ends[targets[USER_INDEX].to_numpy() - 1] = targets[HISTORY_END].to_numpy()
+        return ends
+
+    def _rows(self, targets: pl.DataFrame) -> DataLoader[SequenceBatch]:
+        rows: Dataset[SequenceBatch] = Targets(self.histories, targets, self.max_seq_len)
+        world_size, rank = self._world()
+        # Lightning's own sampler would repeat targets to give every process as many.
+        sampler = UnrepeatedDistributedSampler(
+            rows, num_replicas=world_size, rank=rank, shuffle=False
+        )
+        return DataLoader(
+            rows, batch_size=self.eval_batch_size, sampler=sampler, collate_fn=_as_it_is
+        )
+
+    def _world(self) -> tuple[int, int]:
+        """Return the number of processes and the rank of this one."""
+        if self.trainer is None:
+            return 1, 0
+        return self.trainer.world_size, self.trainer.global_rank
+
+
+def _as_it_is(batch: SequenceBatch) -> SequenceBatch:
+    """Return ``batch``: the dataset already made it from whole arrays."""
+    return batch

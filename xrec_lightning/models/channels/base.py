@@ -1,0 +1,85 @@
+"""What every channel of the fusion scorer promises."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from xrec_lightning.batches import Catalog, SequenceBatch
+
+
+class Channel(nn.Module, ABC):
+    """One source of evidence: a query of the history and a key of every item.
+
+    Queries and keys have length 1 or, where the channel knows nothing, length 0, so that their
+    inner product is a cosine, or 0. Shapes: B histories, P targets, L history, N items, D width.
+    """
+
+    name: str
+
+    @abstractmethod
+    def queries(self, batch: SequenceBatch) -> Tensor:
+        """Return the query of every target, shape ``(B, P, D)``."""
+
+    @abstractmethod
+    def keys(self) -> Tensor:
+        """Return the key of every item, padding first, shape ``(N + 1, D)``."""
+
+    @abstractmethod
+    def contributions(self, batch: SequenceBatch, item_ids: Tensor) -> Tensor:
+        """Return what each interaction of the history adds to the cosine of items.
+
+        Args:
+            batch: Histories with one target each.
+            item_ids: Items to be explained, shape ``(B, K)``.
+
+        Returns:
+            Shape ``(B, K, L)``. In linear channels they sum to the cosine; elsewhere each is the
+            change of the cosine when the interaction is removed.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelConfig(ABC):
+    """Settings of a channel."""
+
+    weight: float = 1.0
+    """Weight of the channel's cosine before training, in every domain."""
+
+    @abstractmethod
+    def build(self, catalog: Catalog) -> Channel:
+        """Return a new channel for the items of ``catalog``."""
+
+
+def normalize(vectors: Tensor) -> Tensor:
+    """Return ``vectors`` with length 1 along the last axis; zero vectors stay zero."""
+    return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+
+
+def last_states(hidden: Tensor, state_positions: Tensor) -> Tensor:
+    """Return ``hidden`` at each target's position, zero where there is no history.
+
+    Args:
+        hidden: Shape ``(B, L, D)``.
+        state_positions: Shape ``(B, P)``, -1 where there is no history.
+
+    Returns:
+        Shape ``(B, P, D)``.
+    """
+    index = state_positions.clamp_min(0)[..., None].expand(-1, -1, hidden.size(-1))
+    return hidden.gather(1, index) * (state_positions >= 0)[..., None]
+
+
+def without_position(batch: SequenceBatch, position: int) -> SequenceBatch:
+    """Return histories from which the interaction at ``position`` is removed.
+
+    The rest moves up; the state of a target after it moves along.
+    """
+    keep = [index for index in range(batch.item_ids.size(1)) if index != position]
+    states = batch.state_positions - (batch.state_positions >= position).long()
+    return batch._replace(
+        item_ids=batch.item_ids[:, keep],
+        domain_ids=batch.domain_ids[:, keep],
+        times=batch.times[:, keep],
+        state_positions=states,
+    )
