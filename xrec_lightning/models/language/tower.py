@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
+from transformers.utils import logging
 from typing_extensions import override
 
 from xrec_lightning.batches import TextBatch
@@ -23,7 +24,7 @@ class TowerConfig:
 
     model: str = DEFAULT_MODEL
     """Folder, Hugging Face name, or ``package:NAME/FOLDER``."""
-    adapter: Path | None = None
+    adapter: str | None = None
     """Folder of a trained adapter that is merged into the weights."""
     pooling: Pooling = "mean"
     """How the hidden states of a text's tokens become its vector."""
@@ -32,7 +33,7 @@ class TowerConfig:
         """Load the weights."""
         model = load_encoder(self.model)
         if self.adapter is not None:
-            model = load_adapter(model, self.adapter)
+            model = load_adapter(model, Path(self.adapter))
         return LanguageTower(model, self.pooling)
 
 
@@ -41,6 +42,7 @@ torch.serialization.add_safe_globals([TowerConfig])
 
 def load_encoder(name: str) -> PreTrainedModel:
     """Return the float32 encoder ``name``, without the pooler that no caller here uses."""
+    logging.disable_progress_bar()
     model: PreTrainedModel = AutoModel.from_pretrained(resolve_pretrained(name), dtype="float32")
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # its weights would never get a gradient

@@ -85,9 +85,11 @@ def merge_adapter(model: nn.Module) -> PreTrainedModel:
     return cast("PreTrainedModel", model)
 
 
-def save_adapter(model: nn.Module, folder: Path) -> bool:
-    """Write the trained adapter in PEFT's format; return False where there is none."""
-    if not isinstance(model, PeftModel):
-        return False
-    model.save_pretrained(str(folder))
-    return True
+def has_adapter(model: nn.Module) -> bool:
+    """Return whether an adapter, and not the model itself, is trained."""
+    return isinstance(model, PeftModel)
+
+
+def save_adapter(model: nn.Module, folder: Path) -> None:
+    """Write the trained adapter in PEFT's format; a model without one is a bug of the caller."""
+    cast("PeftModel", model).save_pretrained(str(folder))

@@ -1,0 +1,30 @@
+"""Writing models as folders that `transformers` and `peft` load."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from transformers import AutoTokenizer, PreTrainedModel
+
+from xrec_lightning.pretrained import resolve_pretrained
+
+
+def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a new folder and put it where ``folder`` is; a kill leaves no half one."""
+    partial = folder.parent / f".{folder.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+
+
+def save_model(folder: Path, model: PreTrainedModel, tokenizer: str) -> None:
+    """Write a model and the tokenizer of the model named ``tokenizer``, in Hugging Face's format."""
+
+    def write(partial: Path) -> None:
+        model.save_pretrained(str(partial))
+        AutoTokenizer.from_pretrained(resolve_pretrained(tokenizer)).save_pretrained(str(partial))
+
+    write_folder(folder, write)
