@@ -1,0 +1,66 @@
+"""Comparisons as tables for the terminal."""
+
+import polars as pl
+from rich.table import Table
+
+from xrec_lightning.reports.compare import MAIN_METRIC, Comparison
+
+
+def render_comparison(comparison: Comparison) -> Table:
+    """Return the comparison as a table for the terminal; differences beyond chance are colored."""
+    table = Table(title=f"{comparison.right} less {comparison.left}", title_justify="left")
+    for header in ("metric", "slice"):
+        table.add_column(header)
+    for header in ("targets", "left", "right", "difference", "95 % interval"):
+        table.add_column(header, justify="right")
+    negative = comparison.negative_transfer
+    for row in comparison.table.iter_rows(named=True):
+        color = gain_color(row["low"], row["high"])
+        is_negative = row["metric"] == MAIN_METRIC.name and row["slice"] in negative
+        table.add_row(
+            row["metric"],
+            row["slice"] + (" (negative transfer)" if is_negative else ""),
+            f"{row['num_targets']:,}",
+            f"{row['left']:.4f}",
+            f"{row['right']:.4f}",
+            f"[{color}]{row['difference']:+.4f}[/]",
+            f"{row['low']:+.4f} … {row['high']:+.4f}",
+            end_section=row["slice"] == comparison.table["slice"][-1],
+        )
+    return table
+
+
+def render_models(table: pl.DataFrame, baseline: str) -> Table:
+    """Return the result of `comparison_table` for the terminal: rows models, columns slices.
+
+    Each cell holds NDCG@10 and below it the 95 % interval of the difference to the baseline.
+    """
+    rendered = Table(
+        title=f"NDCG@10, and below it the 95 % interval of the difference to {baseline}",
+        title_justify="left",
+        show_lines=True,
+    )
+    rendered.add_column("model")
+    columns = table.unique("slice", keep="first", maintain_order=True)
+    for name, num_targets in columns.select("slice", "num_targets").iter_rows():
+        rendered.add_column(f"{name}\n{num_targets:,}", justify="right")
+    for (model,), rows in table.group_by(["model"], maintain_order=True):
+        cells = []
+        for row in rows.iter_rows(named=True):
+            color = gain_color(row["low"], row["high"])
+            interval = f"\n[{color}]{row['low']:+.4f}\n{row['high']:+.4f}[/]"
+            cells.append(f"{row['value']:.4f}" + ("" if model == baseline else interval))
+        rendered.add_row(str(model), *cells)
+    return rendered
+
+
+def gain_color(low: float, high: float) -> str:
+    """Return green for an interval above zero, red for one below, else dim.
+
+    Example:
+        >>> gain_color(0.1, 0.2), gain_color(-0.2, -0.1), gain_color(-0.1, 0.1)
+        ('green', 'red', 'dim')
+    """
+    if low > 0:
+        return "green"
+    return "red" if high < 0 else "dim"
