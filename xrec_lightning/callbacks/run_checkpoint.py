@@ -1,0 +1,54 @@
+"""The checkpoints of a run folder: the best one and the last one."""
+
+from pathlib import Path
+from typing import Literal
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from typing_extensions import override
+
+CHECKPOINT_FOLDER = "checkpoints"
+BEST = "best"
+LAST = "last"
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """Keep ``checkpoints/best.ckpt`` and ``checkpoints/last.ckpt`` in the run folder."""
+
+    def __init__(
+        self,
+        monitor: str | None = "val/ndcg@10",
+        mode: Literal["min", "max"] = "max",
+        every_n_train_steps: int | None = None,
+        save_last: bool = True,
+        save_weights_only: bool = False,
+    ) -> None:
+        """Set what is kept.
+
+        Args:
+            monitor: Logged value that tells the best; `null` takes the newest as the best.
+            mode: Whether more or less of it is better.
+            every_n_train_steps: Steps between two checkpoints, instead of one a validation.
+            save_last: Whether the newest one is kept too; it is the one to resume from.
+            save_weights_only: Whether the state of the optimizer is left out.
+        """
+        super().__init__(
+            monitor=monitor,
+            mode=mode,
+            filename=BEST,
+            save_last=save_last,
+            save_weights_only=save_weights_only,
+            every_n_train_steps=every_n_train_steps,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+        )
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.dirpath = str(Path(trainer.default_root_dir) / CHECKPOINT_FOLDER)
+        super().setup(trainer, pl_module, stage)
+
+
+def checkpoint_path(run_folder: Path, name: str) -> Path:
+    """Return where the checkpoint ``best`` or ``last`` of a run lies."""
+    return run_folder / CHECKPOINT_FOLDER / f"{name}.ckpt"

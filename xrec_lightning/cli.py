@@ -1,0 +1,170 @@
+"""The Lightning command line: wires data, model and trainer from YAML."""
+
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger
+from typing_extensions import override
+
+from xrec_lightning.callbacks.rank_writer import RankWriter
+from xrec_lightning.callbacks.run_checkpoint import BEST, LAST, RunCheckpoint, checkpoint_path
+from xrec_lightning.callbacks.save_config import SaveRunConfig
+from xrec_lightning.data.errors import InputError
+from xrec_lightning.parsing import explain, option_names
+
+RUNS_FOLDER = Path("runs")
+LOGS_FOLDER = "logs"
+RUN_TIME = "XREC_RUN_TIME"
+"""Environment variable with the time that names a run folder: all processes of a run share it."""
+
+
+def main(arguments: Sequence[str]) -> Path:
+    """Run ``fit``, ``validate``, ``test`` or ``predict`` and return the run folder.
+
+    Raises:
+        InputError: If the config does not fit or asks for what cannot be.
+    """
+    _quieten()
+    try:
+        cli = XrecCLI(list(arguments))
+    except MisconfigurationException as error:
+        raise InputError(str(error)) from error
+    return Path(cli.trainer.default_root_dir)
+
+
+class XrecCLI(LightningCLI):
+    """Any of our modules on any of our datamodules, by `class_path`.
+
+    The model is built with the ``catalog`` of the data. A run folder, ``trainer.default_root_dir``,
+    holds the config, the checkpoints, the figures and the logs; without one in the config it is
+    ``runs/<name of the config>/<time>``. ``validate``, ``test`` and ``predict`` load the best
+    checkpoint of that folder; ``--ckpt_path null`` takes the model as it is built.
+    """
+
+    def __init__(self, args: list[str]) -> None:
+        strict = {"exit_on_error": False, "allow_abbrev": False}
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            save_config_callback=SaveRunConfig,
+            trainer_defaults={"callbacks": RankWriter()},
+            seed_everything_default=0,
+            parser_kwargs={**strict, **{name: dict(strict) for name in self.subcommands()}},
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            args=args,
+            auto_configure_optimizers=False,
+        )
+
+    @property
+    def run_folder(self) -> Path:
+        """The folder of the run."""
+        return Path(self._get(self.config, "trainer").default_root_dir)
+
+    @override
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
+        parser.link_arguments("data.catalog", "model.init_args.catalog", apply_on="instantiate")
+
+    @override
+    def _prepare_subcommand_parser(
+        self, klass: type, subcommand: str, **kwargs: Any
+    ) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand != "fit":
+            parser.set_defaults({"ckpt_path": BEST})
+        if subcommand in ("validate", "test"):
+            parser.set_defaults({"verbose": False})  # the table has a row for each slice
+        return parser
+
+    @override
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        try:
+            self.config = parser.parse_args(args)  # type: ignore[arg-type]  # we pass a list
+        except ArgumentError as error:
+            subparsers = self._subcommand_parsers.values()
+            names = {name for each in [parser, *subparsers] for name in option_names(each)}
+            raise InputError(explain(str(error), names)) from error
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        """Leave the config as it is: it says what the model is, and no checkpoint overrides it."""
+
+    @override
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        trainer = config.trainer
+        if trainer.default_root_dir is None:
+            started = os.environ.setdefault(RUN_TIME, time.strftime("%Y%m%d-%H%M%S"))
+            files = config.get("config") or [self.subcommand]
+            trainer.default_root_dir = str(RUNS_FOLDER / Path(str(files[0])).stem / started)
+        loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+        for arguments in (each.get("init_args") for each in loggers if hasattr(each, "get")):
+            if arguments is not None and arguments.get("save_dir") == ".":
+                arguments.save_dir = trainer.default_root_dir
+
+    @override
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        if self._get(self.config_init, "trainer").logger is None:
+            folder = self.run_folder / LOGS_FOLDER
+            kwargs["logger"] = CSVLogger(folder, name=self.subcommand)
+        return super().instantiate_trainer(**kwargs)
+
+    @override
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        kwargs["weights_only"] = True
+        if kwargs["ckpt_path"] in (BEST, LAST):
+            path = checkpoint_path(self.run_folder, kwargs["ckpt_path"])
+            if not path.is_file():
+                raise InputError(
+                    f"{path}: no such checkpoint; run `xrec fit` with this config first, or pass "
+                    "`--ckpt_path null` to take the model as it is built"
+                )
+            kwargs["ckpt_path"] = str(path)
+        return kwargs
+
+    def before_fit(self) -> None:
+        """Remove the checkpoints of an earlier fit, lest a failed one leaves them as its own."""
+        if self._get(self.config, "ckpt_path") is None and self.trainer.is_global_zero:
+            for name in (BEST, LAST):
+                checkpoint_path(self.run_folder, name).unlink(missing_ok=True)
+
+    def after_validate(self) -> None:
+        """Print the figures of the whole validation."""
+        self._print_figures()
+
+    def after_test(self) -> None:
+        """Print the figures of the whole test."""
+        self._print_figures()
+
+    def _print_figures(self) -> None:
+        if not self.trainer.is_global_zero:
+            return
+        for key, value in sorted(self.trainer.callback_metrics.items()):
+            if key.count("/") == 1:
+                sys.stdout.write(f"{key:<24} {value.item():.4f}\n")
+
+
+def _quieten() -> None:
+    """Keep what tells of this run, drop what advertises and what a small run cannot change."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*The number of training batches.*is smaller than the logging interval.*",
+        ".*exists and is not empty.*",
+        ".*LeafSpec.*is deprecated.*",  # Lightning's call of torch
+    ):
+        warnings.filterwarnings("ignore", message)
