@@ -1,0 +1,134 @@
+"""The prepared folder: how it is laid out on disk, written and read."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xrec_lightning import schema
+
+_OFFSETS = "offsets"
+_ITEM_IDS = "item_ids"
+_DOMAIN_IDS = "domain_ids"
+_TIMES = "times"
+_TRAIN_ENDS = "train_ends"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared data set, opened for reading. U users, N events of the store.
+
+    User ``u`` (from 1) owns the flat positions ``[offsets[u - 1], offsets[u])``, ordered by time;
+    the training events are those before ``train_ends[u - 1]``.
+    """
+
+    folder: Path
+    """Where it lies."""
+    manifest: dict[str, Any]
+    """Counts, hashes and names."""
+
+    @classmethod
+    def open(cls, folder: Path) -> "Prepared":
+        """Return the data set in ``folder``.
+
+        Raises:
+            FileNotFoundError: If the folder holds none.
+        """
+        path = folder / schema.MANIFEST
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder}: no {schema.MANIFEST}; run `xrec prepare` first")
+        return cls(folder, json.loads(path.read_text()))
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names of the domains; domain index ``i`` is ``domains[i - 1]``."""
+        return tuple(self.manifest["domains"])
+
+    def interactions(self) -> pl.LazyFrame:
+        """Return all interactions; the first N rows are the store's, hidden events follow."""
+        return pl.scan_parquet(self.folder / schema.INTERACTIONS_FILE)
+
+    def items(self) -> pl.DataFrame:
+        """Return the items, item_index 1 first."""
+        return pl.read_parquet(self.folder / schema.ITEMS_FILE)
+
+    def users(self) -> pl.DataFrame:
+        """Return the users, user_index 1 first."""
+        return pl.read_parquet(self.folder / schema.USERS_FILE)
+
+    def targets(self, split: str) -> pl.DataFrame:
+        """Return the targets of `val` or `test`, one a row."""
+        return pl.read_parquet(self.folder / schema.TARGETS_FOLDER / f"{split}.parquet")
+
+    def graph(self, name: str) -> pl.DataFrame:
+        """Return the edges of one kind, such as `item_item`."""
+        return pl.read_parquet(self.folder / schema.GRAPH_FOLDER / f"{name}.parquet")
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """Start of each user's events and the end of the last, int64, shape ``(U + 1,)``."""
+        return self._array(_OFFSETS)
+
+    @cached_property
+    def item_ids(self) -> np.ndarray:
+        """Items of the events, int32, shape ``(N,)``."""
+        return self._array(_ITEM_IDS)
+
+    @cached_property
+    def domain_ids(self) -> np.ndarray:
+        """Domains of the events, int32, shape ``(N,)``."""
+        return self._array(_DOMAIN_IDS)
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """Times of the events in seconds, int64, shape ``(N,)``."""
+        return self._array(_TIMES)
+
+    @cached_property
+    def train_ends(self) -> np.ndarray:
+        """End of each user's training events, int64, shape ``(U,)``."""
+        return self._array(_TRAIN_ENDS)
+
+    def _array(self, name: str) -> np.ndarray:
+        return np.load(self.folder / schema.SEQUENCES_FOLDER / f"{name}.npy", mmap_mode="r")
+
+
+def make_sequences(events: pl.DataFrame, num_users: int) -> dict[str, np.ndarray]:
+    """Return the arrays of the sequence store by name, from events in flat order."""
+    users = events[schema.USER_INDEX].to_numpy()
+    offsets = np.searchsorted(users, np.arange(1, num_users + 2)).astype(np.int64)
+    is_train = (events[schema.SPLIT] == schema.TRAIN).to_numpy()
+    trained = np.concatenate([[0], np.cumsum(is_train)])
+    return {
+        _OFFSETS: offsets,
+        _ITEM_IDS: events[schema.ITEM_INDEX].to_numpy().astype(np.int32),
+        _DOMAIN_IDS: events[schema.DOMAIN_INDEX].to_numpy().astype(np.int32),
+        _TIMES: events[schema.TIMESTAMP].to_numpy().astype(np.int64),
+        _TRAIN_ENDS: offsets[:-1] + trained[offsets[1:]] - trained[offsets[:-1]],
+    }
+
+
+def write_sequences(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write the arrays of the sequence store."""
+    (folder / schema.SEQUENCES_FOLDER).mkdir()
+    for name, array in arrays.items():
+        np.save(folder / schema.SEQUENCES_FOLDER / f"{name}.npy", array)
+
+
+def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
+    """Write the frames, by file name within the folder."""
+    for name, rows in tables.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        rows.write_parquet(path, compression="zstd")
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest."""
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (folder / schema.MANIFEST).write_text(text + "\n", encoding="utf-8")
