@@ -1,0 +1,90 @@
+import polars as pl
+import pytest
+import torch
+
+from xrec_lightning.batches import SequenceBatch
+from xrec_lightning.inference.explain import reasons, short_titles
+from xrec_lightning.models.fusion import Explanation
+
+NONE = torch.zeros(0)
+
+
+def explain(
+    channel_scores: list[float],
+    cause: int,
+    channel_names: tuple[str, ...] = ("sequence", "knowledge"),
+) -> str:
+    """Explain one item of one list, whose history is items 2 and 1, in kitchen."""
+    batch = SequenceBatch(
+        user_ids=torch.tensor([1]),
+        item_ids=torch.tensor([[2, 1, 0]]),
+        domain_ids=torch.tensor([[1, 1, 0]]),
+        times=torch.tensor([[1, 2, 0]]),
+        target_ids=torch.tensor([[0]]),
+        target_domain_ids=torch.tensor([[2]]),
+        state_positions=torch.tensor([[1]]),
+        seen_ids=NONE,
+        slice_mask=NONE,
+        row_ids=NONE,
+    )
+    explanation = Explanation(
+        channel_names, torch.tensor([[channel_scores]]), torch.tensor([[cause]])
+    )
+    titles = pl.Series(["APPLE SAUCE", "PEAR"])
+    return reasons(explanation, batch, titles, ("grocery", "kitchen")).item()
+
+
+@pytest.mark.parametrize(
+    ("channel_scores", "cause", "expected"),
+    [
+        ([1.0, 3.0], 1, 'similar in meaning to "APPLE SAUCE" (knowledge 75 %)'),
+        ([3.0, 1.0], 0, 'often follows "PEAR" (sequence 75 %)'),
+        ([3.0, -9.0], 0, 'often follows "PEAR" (sequence 100 %)'),
+        ([1.0, 3.0], -1, "similar in meaning to the history (knowledge 75 %)"),
+        ([-1.0, -3.0], -1, "popular in kitchen"),
+        ([0.0, 0.0], 1, "popular in kitchen"),
+    ],
+)
+def test_the_strongest_channel_and_the_cause_speak(
+    channel_scores: list[float], cause: int, expected: str
+) -> None:
+    assert explain(channel_scores, cause) == expected
+
+
+def test_a_channel_without_a_phrase_of_its_own_still_speaks() -> None:
+    assert explain([1.0], 0, ("image",)) == 'goes with "PEAR" (image 100 %)'
+
+
+def test_titles_fall_back_to_text_and_id_and_are_short() -> None:
+    items = pl.DataFrame(
+        {
+            "title": ["Soup \n of  the day", None, None, "x" * 59 + ", " + "y" * 9],
+            "text": ["t", "A pan.", None, None],
+            "item_id": ["1", "2", "3", "4"],
+        }
+    )
+    assert short_titles(items).to_list() == ["Soup of the day", "A pan.", "3", "x" * 59 + "…"]
+
+
+def test_several_lists_come_row_by_row() -> None:
+    batch = SequenceBatch(
+        user_ids=torch.tensor([1, 2]),
+        item_ids=torch.tensor([[1, 2], [2, 0]]),
+        domain_ids=NONE,
+        times=NONE,
+        target_ids=NONE,
+        target_domain_ids=torch.tensor([[1], [2]]),
+        state_positions=NONE,
+        seen_ids=NONE,
+        slice_mask=NONE,
+        row_ids=NONE,
+    )
+    scores = torch.tensor([[[1.0], [1.0]], [[1.0], [0.0]]])
+    explanation = Explanation(("sequence",), scores, torch.tensor([[0, 1], [0, 0]]))
+    sentences = reasons(explanation, batch, pl.Series(["a", "b"]), ("grocery", "kitchen"))
+    assert [sentence.split(" (")[0] for sentence in sentences] == [
+        'often follows "a"',
+        'often follows "b"',
+        'often follows "b"',
+        "popular in kitchen",
+    ]
