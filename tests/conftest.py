@@ -1,7 +1,90 @@
-"""What every test shares."""
+"""What every test shares: no network, and one small data set in two domains."""
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from xrec_lightning.data.prepare import prepare
+from xrec_lightning.data.prepare_config import load_config
+from xrec_lightning.knowledge.store import StoreSpec
+from xrec_lightning.knowledge.writer import build_store
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
+
+NUM_USERS = 24
+NUM_ITEMS = 30
+
+
+def tiny_log(seed: int = 0) -> pl.DataFrame:
+    """Return a log of 24 users, 30 items in two domains and days with several purchases."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for user in range(NUM_USERS):
+        taken = generator.permutation(NUM_ITEMS)[: generator.integers(8, 14)]
+        days = np.sort(generator.integers(0, 6, len(taken)))
+        days[-1], days[-2] = 9, 8  # at least three distinct times
+        rows += [
+            (f"u{user:02}", f"i{item:02}", "tea" if item < 15 else "pots", int(day) * 86400)
+            for item, day in zip(taken, days, strict=True)
+        ]
+    return pl.DataFrame(rows, schema=["user_id", "item_id", "domain", "timestamp"], orient="row")
+
+
+def tiny_items() -> pl.DataFrame:
+    """Return the catalog of `tiny_log`; item i29 has no title."""
+    ids = range(NUM_ITEMS)
+    kinds = ["green tea", "black tea", "mint tea", "iron pot", "clay pot", "tea pot"]
+    return pl.DataFrame(
+        {
+            "item_id": [f"i{item:02}" for item in ids],
+            "domain": ["tea" if item < 15 else "pots" for item in ids],
+            "title": [f"{kinds[i // 5]} {i % 5}" if i < NUM_ITEMS - 1 else None for i in ids],
+            "brand": [f"brand {item % 3}" for item in ids],
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data YAML of `tiny_log`, prepared."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_log().write_csv(folder / "log.csv")
+    tiny_items().write_csv(folder / "items.csv")
+    path = folder / "tiny.yaml"
+    path.write_text(
+        f"""
+interactions: {{path: {folder}/log.csv}}
+items: {{path: {folder}/items.csv, title: title, text: [title], brand: brand}}
+output: {folder}/prepared
+"""
+    )
+    prepare(load_config(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A knowledge store of random vectors, 8 wide, for the items with text."""
+    encoded: dict[str, torch.Tensor] = {}
+    items = tiny_items()
+    entries = items.select(
+        pl.lit("item").alias("kind"), pl.col("item_id").alias("id"), text="title"
+    )
+    generator = torch.Generator().manual_seed(0)
+    spec = StoreSpec(model="random", adapter=None, weights="0", pooling="mean", max_tokens=8)
+
+    def encode(texts: Sequence[str]) -> torch.Tensor:
+        return torch.stack(
+            [encoded.setdefault(t, torch.randn(8, generator=generator)) for t in texts]
+        )
+
+    folder = tmp_path_factory.mktemp("knowledge") / "store"
+    build_store(folder, entries, spec, encode)
+    return folder

@@ -47,6 +47,8 @@ class RunCheckpoint(ModelCheckpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self.dirpath = str(Path(trainer.default_root_dir) / CHECKPOINT_FOLDER)
         super().setup(trainer, pl_module, stage)
+        # A baseline takes no optimizer step, and step 0 counts as saved already.
+        self._last_global_step_saved = -1
 
 
 def checkpoint_path(run_folder: Path, name: str) -> Path:

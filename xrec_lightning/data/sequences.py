@@ -59,7 +59,7 @@ class Histories:
     """Flat position after the last training interaction of each user, shape ``(U,)``."""
 
     def basket_starts(self) -> Ints:
-        """Return the position of the first interaction of the same user and time, shape ``(N,)``."""
+        """Return the position of the first interaction of equal user and time, shape ``(N,)``."""
         positions = np.arange(len(self.times))
         is_first = np.ones(len(self.times), dtype=bool)
         is_first[1:] = self.times[1:] != self.times[:-1]

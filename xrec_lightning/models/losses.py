@@ -1,21 +1,7 @@
 """Losses as pure functions."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-
-
-def softmax_loss(logits: Tensor, positive: Tensor) -> Tensor:
-    """Return the cross-entropy of every row over all candidates.
-
-    Args:
-        logits: Shape ``(T, N)``.
-        positive: Column of each row's target, shape ``(T,)``.
-
-    Returns:
-        Shape ``(T,)``.
-    """
-    return F.cross_entropy(logits, positive, reduction="none")
 
 
 def sampled_softmax_loss(

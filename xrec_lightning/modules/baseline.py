@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
@@ -37,8 +38,8 @@ class BaselineRecommender(RankingModule):
         self.automatic_optimization = False
 
     @override
-    def configure_optimizers(self) -> None:
-        return None
+    def configure_optimizers(self) -> list[Optimizer]:
+        return []
 
     @override
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> None:

@@ -64,7 +64,7 @@ class FusionRecommender(RankingModule):
         """Return the loss of every target of ``batch``, one domain after the other."""
         user_vectors = self.scorer.user_vectors(batch)
         item_vectors = self.scorer.item_vectors()
-        losses = [user_vectors.new_zeros(0)]
+        losses = [user_vectors.flatten()[:0]]  # keeps the graph when no target is there
         for domain in range(1, len(self.catalog.domains) + 1):
             is_here = batch.target_domain_ids == domain
             target_ids = batch.target_ids[is_here]

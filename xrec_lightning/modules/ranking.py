@@ -25,6 +25,8 @@ class RankingModule(LightningModule):
         top_k: Items a row of ``predict`` returns.
     """
 
+    is_candidate: Tensor
+
     def __init__(
         self, catalog: Catalog, metrics: Sequence[RankMetric] | None = None, top_k: int = 10
     ) -> None:
@@ -56,7 +58,9 @@ class RankingModule(LightningModule):
         self._rank(batch, self.val_metrics)
 
     @override
-    def test_step(self, batch: SequenceBatch, batch_idx: int) -> RankedBatch:
+    def test_step(  # type: ignore[override]  # the callbacks read a NamedTuple
+        self, batch: SequenceBatch, batch_idx: int
+    ) -> RankedBatch:
         return self._rank(batch, self.test_metrics)
 
     @override

@@ -1,7 +1,7 @@
 """Behavior logs as batches of histories and targets."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -13,14 +13,20 @@ from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
+from xrec_lightning.data.catalog import read_catalog
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.data.sequences import Histories, Targets, TrainingWindows, WindowSampler
+from xrec_lightning.data.sequences import (
+    Histories,
+    Ints,
+    Targets,
+    TrainingWindows,
+    WindowSampler,
+)
 from xrec_lightning.knowledge.store import KnowledgeStore
 from xrec_lightning.schema import (
     DOMAIN,
     DOMAIN_INDEX,
-    DOMAINS,
     EXTRA_SEEN,
     HISTORY_END,
     HISTORY_START,
@@ -30,7 +36,6 @@ from xrec_lightning.schema import (
     SLICES,
     TEST,
     TIMESTAMP,
-    TRAIN_COUNT,
     USER_ID,
     USER_INDEX,
     VAL,
@@ -79,10 +84,9 @@ class BehaviorDataModule(LightningDataModule):
             times=self.prepared.times,
             train_ends=self.prepared.train_ends,
         )
-        items, users = self.prepared.items(), self.prepared.users()
-        self.raw_item_ids: pl.Series = items[ITEM_ID]
-        self.raw_user_ids: pl.Series = users[USER_ID]
-        self.catalog = self._catalog(items, len(users))
+        self.raw_item_ids: pl.Series = self.prepared.items()[ITEM_ID]
+        self.raw_user_ids: pl.Series = self.prepared.users()[USER_ID]
+        self.catalog = self._catalog()
 
     @override
     def train_dataloader(self) -> DataLoader[SequenceBatch]:
@@ -163,32 +167,17 @@ class BehaviorDataModule(LightningDataModule):
             *(pl.col(slice_column(name)) for name in SLICES),
         )
 
-    def _catalog(self, items: pl.DataFrame, num_users: int) -> Catalog:
-        domains = tuple(self.prepared.domains)
-        listed = items.select(ITEM_INDEX, DOMAINS).explode(DOMAINS)
-        vectors, fingerprint = None, str(self.prepared.manifest["hash"])
-        if self.store is not None:
-            rows = self.store.vectors("item", self.raw_item_ids.to_list()).float()
-            vectors = torch.cat([torch.zeros(1, rows.size(1)), rows])
-            fingerprint += "+" + self.store.fingerprint
-        counts = items[TRAIN_COUNT].to_numpy().astype(np.int64)
-        return Catalog(
-            fingerprint=fingerprint,
-            domains=domains,
-            slices=SLICES,
-            num_users=num_users,
-            num_items=len(items),
-            train_counts=torch.from_numpy(np.concatenate([[0], counts])),
-            candidates=tuple(
-                torch.from_numpy(
-                    listed.filter(pl.col(DOMAINS) == domain)[ITEM_INDEX].to_numpy().astype(np.int64)
-                )
-                for domain in domains
-            ),
-            vectors=vectors,
+    def _catalog(self) -> Catalog:
+        catalog = read_catalog(self.prepared)
+        if self.store is None:
+            return catalog
+        rows = self.store.vectors("item", self.raw_item_ids.to_list()).float()
+        return catalog._replace(
+            vectors=torch.cat([torch.zeros(1, rows.size(1)), rows]),
+            fingerprint=f"{catalog.fingerprint}+{self.store.fingerprint}",
         )
 
-    def _known_ends(self) -> np.ndarray:
+    def _known_ends(self) -> Ints:
         """Return the flat position at which each user's known history ends, shape ``(U,)``."""
         if self.until == "now":
             return self.histories.offsets[1:]
@@ -217,6 +206,6 @@ class BehaviorDataModule(LightningDataModule):
         return self.trainer.world_size, self.trainer.global_rank
 
 
-def _as_it_is(batch: SequenceBatch) -> SequenceBatch:
+def _as_it_is(batch: Any) -> Any:
     """Return ``batch``: the dataset already made it from whole arrays."""
     return batch

@@ -13,6 +13,8 @@ from xrec_lightning.batches import Catalog, SequenceBatch
 class Baseline(nn.Module, ABC):
     """A recommender without gradients. Shapes: B histories, N items."""
 
+    train_counts: Tensor
+
     def __init__(self, catalog: Catalog) -> None:
         super().__init__()
         self.num_items = catalog.num_items
@@ -62,7 +64,8 @@ class SparseCounts(nn.Module):
 
     def finish(self) -> None:
         """Sum the counts of equal pairs."""
-        pairs, counts = torch.cat(self.pending).unique(return_counts=True)
+        empty = torch.zeros(0, dtype=torch.int64)
+        pairs, counts = torch.unique(torch.cat([empty, *self.pending]), return_counts=True)
         self.pending = []
         left = pairs // self.size
         self.rows = torch.searchsorted(left, torch.arange(self.size + 1))

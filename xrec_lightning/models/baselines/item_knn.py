@@ -49,6 +49,7 @@ class ItemKNN(Baseline):
     def finish(self) -> None:
         self.pairs.finish()
         self.pairs.values.clamp_(max=1.0)
+        self.similarity = None
 
     @override
     def scores(self, batch: SequenceBatch) -> Tensor:

@@ -29,6 +29,8 @@ torch.serialization.add_safe_globals([TextKNNConfig])
 class TextKNN(Baseline):
     """Score an item by the cosine of its knowledge vector with the history's mean vector."""
 
+    vectors: Tensor
+
     def __init__(self, config: TextKNNConfig, catalog: Catalog) -> None:
         super().__init__(catalog)
         if catalog.vectors is None:

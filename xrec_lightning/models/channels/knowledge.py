@@ -54,6 +54,7 @@ class KnowledgeChannel(Channel):
     """
 
     name = "knowledge"
+    vectors: Tensor
 
     def __init__(self, config: KnowledgeChannelConfig, catalog: Catalog) -> None:
         super().__init__()

@@ -46,6 +46,7 @@ class SequenceChannel(Channel):
     """
 
     name = "sequence"
+    is_trained: Tensor
 
     def __init__(self, config: SequenceChannelConfig, catalog: Catalog) -> None:
         super().__init__()
@@ -83,6 +84,8 @@ class SequenceChannel(Channel):
                 changes.append(full)
                 continue
             score = (keys * self.queries(shorter)).sum(dim=-1)
-            is_cause = (position <= batch.state_positions) & (batch.item_ids[:, position] > 0)[:, None]
+            is_cause = (position <= batch.state_positions) & (batch.item_ids[:, position] > 0)[
+                :, None
+            ]
             changes.append((full - score) * is_cause)
         return torch.stack(changes, dim=-1)

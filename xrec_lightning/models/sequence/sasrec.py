@@ -47,8 +47,8 @@ class Block(nn.Module):
             nn.Linear(width, 4 * width),
             nn.GELU(),
             nn.Dropout(config.dropout),
-            nn.Linear(4 * width, width),
         )
+        self.feed_forward_output = nn.Linear(4 * width, width)
         self.drop = nn.Dropout(config.dropout)
 
     @override
@@ -59,7 +59,8 @@ class Block(nn.Module):
             query, key, value, dropout_p=self.dropout if self.training else 0.0, is_causal=True
         )
         hidden = hidden + self.drop(self.attention_output(attended.transpose(1, 2).flatten(2)))
-        return hidden + self.drop(self.feed_forward(self.feed_forward_norm(hidden)))
+        wide = self.feed_forward(self.feed_forward_norm(hidden))
+        return hidden + self.drop(self.feed_forward_output(wide))
 
 
 class SASRec(SequenceEncoder):
@@ -79,9 +80,6 @@ class SASRec(SequenceEncoder):
         self.blocks = nn.Sequential(*(Block(config) for _ in range(config.num_blocks)))
         self.norm = nn.LayerNorm(config.embed_dim)
         self.apply(_initialize)
-        for block in self.blocks:
-            nn.init.zeros_(block.attention_output.weight)
-            nn.init.zeros_(block.feed_forward[-1].weight)
         nn.init.zeros_(self.position_embedding.weight)
 
     @override
@@ -96,3 +94,6 @@ def _initialize(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=INIT_STD)
         nn.init.zeros_(module.bias)
+    if isinstance(module, Block):  # after its parts: `apply` visits children first
+        nn.init.zeros_(module.attention_output.weight)
+        nn.init.zeros_(module.feed_forward_output.weight)

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
+
+
+@pytest.fixture
+def datamodule(tiny_dataset: Path, tiny_store: Path) -> BehaviorDataModule:
+    return BehaviorDataModule(tiny_dataset, tiny_store, batch_size=4, eval_batch_size=3)
+
+
+def test_the_catalog_holds_vectors_in_the_order_of_the_items(
+    datamodule: BehaviorDataModule,
+) -> None:
+    catalog = datamodule.catalog
+    assert catalog.vectors is not None
+    assert catalog.vectors.shape == (catalog.num_items + 1, 8)
+    for index, item_id in enumerate(datamodule.raw_item_ids, start=1):
+        expected = datamodule.store.vectors("item", [item_id])[0]  # type: ignore[union-attr]
+        torch.testing.assert_close(catalog.vectors[index], expected)
+    assert "+" in catalog.fingerprint
+
+
+def test_without_knowledge_there_are_no_vectors(tiny_dataset: Path) -> None:
+    assert BehaviorDataModule(tiny_dataset).catalog.vectors is None
+
+
+def test_training_never_shows_validation_or_test_targets(datamodule: BehaviorDataModule) -> None:
+    shown = set()
+    for batch in datamodule.train_dataloader():
+        for row in range(len(batch.item_ids)):
+            user = int(batch.user_ids[row])
+            shown |= {(user, item) for item in batch.item_ids[row].tolist() if item}
+    for loader in (datamodule.val_dataloader(), datamodule.test_dataloader()):
+        for batch in loader:
+            pairs = zip(batch.user_ids.tolist(), batch.target_ids[:, 0].tolist(), strict=True)
+            assert not shown & set(pairs)
+
+
+def test_evaluation_covers_every_target_once(datamodule: BehaviorDataModule) -> None:
+    rows = torch.cat([batch.row_ids for batch in datamodule.test_dataloader()])
+    assert rows.tolist() == list(range(len(datamodule.prepared.targets("test"))))
+
+
+def test_targets_are_described_by_raw_ids(datamodule: BehaviorDataModule) -> None:
+    batch = next(iter(datamodule.test_dataloader()))
+    described = datamodule.describe_targets("test", batch.row_ids.flip(0))
+    users = datamodule.raw_user_ids.gather(batch.user_ids.flip(0).numpy() - 1)
+    items = datamodule.raw_item_ids.gather(batch.target_ids[:, 0].flip(0).numpy() - 1)
+    assert described["user_id"].to_list() == users.to_list()
+    assert described["item_id"].to_list() == items.to_list()
+    assert described["timestamp"].is_not_null().all()
+
+
+def test_predict_asks_for_every_user_and_domain(datamodule: BehaviorDataModule) -> None:
+    batches = list(datamodule.predict_dataloader())
+    asked = [
+        pair
+        for batch in batches
+        for pair in zip(
+            batch.user_ids.tolist(), batch.target_domain_ids[:, 0].tolist(), strict=True
+        )
+    ]
+    users, domains = datamodule.catalog.num_users, len(datamodule.catalog.domains)
+    assert asked == [(u + 1, d + 1) for u in range(users) for d in range(domains)]
+
+
+@pytest.mark.parametrize("until", ["train", "val", "test", "now"])
+def test_until_says_how_much_of_a_history_predict_knows(tiny_dataset: Path, until: str) -> None:
+    datamodule = BehaviorDataModule(tiny_dataset, until=until)  # type: ignore[arg-type]
+    user = datamodule.raw_user_ids[0]
+    batch = datamodule.request_batch(datamodule.requests([user]))
+    known = int((batch.item_ids[0] > 0).sum())
+    log = datamodule.prepared.interactions().collect().filter(user_id=user)
+    counts = dict(log.group_by("split").len().iter_rows())
+    expected = {
+        "train": counts["train"],
+        "val": counts["train"],
+        "test": counts["train"] + counts["val"],
+        "now": len(log),
+    }
+    assert known == expected[until]
+
+
+def test_an_unknown_user_is_named(datamodule: BehaviorDataModule) -> None:
+    with pytest.raises(ValueError, match="'nobody' is not in"):
+        datamodule.requests(["nobody"])

@@ -1,0 +1,59 @@
+import torch
+import torch.nn.functional as F
+
+from xrec_lightning.batches import Catalog, SequenceBatch
+from xrec_lightning.models.channels.knowledge import whitened_vectors
+from xrec_lightning.models.channels.sequence import SequenceChannel, SequenceChannelConfig
+from xrec_lightning.models.sequence.sasrec import SASRecConfig
+
+ENCODER = SASRecConfig(embed_dim=6, max_seq_len=5)
+
+
+def trained_like(catalog: Catalog) -> SequenceChannel:
+    torch.manual_seed(0)
+    channel = SequenceChannelConfig(encoder=ENCODER).build(catalog).eval()
+    for parameter in channel.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return channel
+
+
+def test_cold_items_have_no_key(catalog: Catalog) -> None:
+    lengths = SequenceChannelConfig(encoder=ENCODER).build(catalog).keys().norm(dim=-1)
+    torch.testing.assert_close(lengths[1:11], torch.ones(10))
+    assert lengths[[0, 11, 12]].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_knowledge_fills_the_item_table(catalog: Catalog) -> None:
+    config = SequenceChannelConfig(encoder=ENCODER, item_init="knowledge", init_std=0.1)
+    table = config.build(catalog).item_embedding.weight
+    torch.testing.assert_close(table[:12], 0.1 * whitened_vectors(catalog, 6)[:12])
+    assert table[12].abs().sum() > 0, "an item without text starts at random"
+
+
+def test_an_untrained_knowledge_table_agrees_with_text_neighbors(
+    catalog: Catalog, batch: SequenceBatch
+) -> None:
+    config = SequenceChannelConfig(encoder=ENCODER, item_init="knowledge")
+    channel = config.build(catalog).eval()
+    last = F.normalize(F.layer_norm(channel.item_embedding.weight[8], (6,)), dim=0)
+    torch.testing.assert_close(channel.queries(batch)[0, 0], last)
+
+
+def test_contributions_are_changes_when_interactions_are_removed(
+    catalog: Catalog, batch: SequenceBatch
+) -> None:
+    channel = trained_like(catalog)
+    item_ids = torch.tensor([[3, 4], [6, 10], [1, 2]])
+    parts = channel.contributions(batch, item_ids)
+    keys = channel.keys()[item_ids]
+    full = (keys * channel.queries(batch)).sum(-1)
+    alone = batch._replace(
+        item_ids=torch.tensor([[1, 7, 8, 0], [9, 0, 0, 0], [0, 0, 0, 0]]),
+        domain_ids=torch.tensor([[1, 2, 2, 0], [2, 0, 0, 0], [0, 0, 0, 0]]),
+        state_positions=torch.tensor([[2], [0], [-1]]),
+    )
+    removed = (keys * channel.queries(alone)).sum(-1)  # position 2 of row 0, position 0 of row 1
+    torch.testing.assert_close(parts[0, :, 2], (full - removed)[0])
+    torch.testing.assert_close(parts[1, :, 0], (full - removed)[1])
+    assert parts[1, :, 2:].abs().sum() == 0
+    assert parts[2].abs().sum() == 0

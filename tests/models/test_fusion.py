@@ -1,0 +1,60 @@
+import torch
+
+from xrec_lightning.batches import Catalog, SequenceBatch
+from xrec_lightning.models.channels.knowledge import KnowledgeChannelConfig
+from xrec_lightning.models.channels.sequence import SequenceChannelConfig
+from xrec_lightning.models.fusion import FusionScorer
+from xrec_lightning.models.sequence.sasrec import SASRecConfig
+
+CHANNELS = [
+    SequenceChannelConfig(encoder=SASRecConfig(embed_dim=6, max_seq_len=5), weight=0.5),
+    KnowledgeChannelConfig(dim=4, weight=2.0),
+]
+
+
+def trained_like(catalog: Catalog) -> FusionScorer:
+    torch.manual_seed(0)
+    scorer = FusionScorer(catalog, CHANNELS).eval()
+    for parameter in scorer.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return scorer
+
+
+def test_the_inner_product_is_the_weighted_sum_of_cosines(
+    catalog: Catalog, batch: SequenceBatch
+) -> None:
+    scorer = trained_like(catalog)
+    scores = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T
+    scale = scorer.log_scale.exp()
+    for row, domain in enumerate(batch.target_domain_ids[:, 0].tolist()):
+        for item in range(1, 13):
+            cosines = [(c.queries(batch)[row, 0] * c.keys()[item]).sum() for c in scorer.channels]
+            weighted = sum(w * c for w, c in zip(scorer.weights[domain], cosines, strict=True))
+            expected = weighted * scale + scorer.bias[item]
+            torch.testing.assert_close(scores[row, item], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_channel_scores_and_bias_sum_to_the_score(catalog: Catalog, batch: SequenceBatch) -> None:
+    scorer = trained_like(catalog)
+    item_ids = torch.tensor([[3, 4], [6, 10], [1, 2]])
+    explanation = scorer.explain(batch, item_ids)
+    scores = (scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T).gather(1, item_ids)
+    total = explanation.channel_scores.sum(-1) + scorer.bias[item_ids]
+    torch.testing.assert_close(total, scores, atol=1e-5, rtol=1e-5)
+    assert explanation.channel_names == ("sequence", "knowledge")
+
+
+def test_causes_are_interactions_of_the_history(catalog: Catalog, batch: SequenceBatch) -> None:
+    causes = trained_like(catalog).explain(batch, torch.tensor([[3], [6], [1]])).causes
+    assert -1 <= causes[0, 0] <= 3
+    assert -1 <= causes[1, 0] <= 1
+    assert causes[2, 0] == -1
+
+
+def test_before_training_the_score_is_that_of_text_neighbors(
+    catalog: Catalog, batch: SequenceBatch
+) -> None:
+    scorer = FusionScorer(catalog, [KnowledgeChannelConfig(dim=4)], temperature=0.5)
+    scores = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T
+    channel = scorer.channels[0]
+    torch.testing.assert_close(scores, channel.queries(batch)[:, 0] @ channel.keys().T / 0.5)

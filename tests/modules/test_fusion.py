@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer, seed_everything
+
+from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
+from xrec_lightning.models.channels.knowledge import KnowledgeChannelConfig
+from xrec_lightning.models.channels.sequence import SequenceChannelConfig
+from xrec_lightning.models.sequence.sasrec import SASRecConfig
+from xrec_lightning.modules.fusion import FusionRecommender
+
+ENCODER = SASRecConfig(embed_dim=8, max_seq_len=12, dropout=0.0)
+
+
+def fused(datamodule: BehaviorDataModule) -> FusionRecommender:
+    channels = [
+        SequenceChannelConfig(encoder=ENCODER, item_init="knowledge"),
+        KnowledgeChannelConfig(dim=8, max_seq_len=12),
+    ]
+    return FusionRecommender(
+        datamodule.catalog,
+        channels,
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-2),
+    )
+
+
+def fit(module: FusionRecommender, datamodule: BehaviorDataModule, folder: Path) -> Trainer:
+    trainer = Trainer(
+        default_root_dir=folder,
+        max_epochs=3,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+    trainer.fit(module, datamodule)
+    return trainer
+
+
+def test_the_loss_is_the_softmax_over_the_trained_items_of_the_targets_domain(
+    datamodule: BehaviorDataModule,
+) -> None:
+    module = fused(datamodule).eval()
+    batch = next(iter(datamodule.train_dataloader()))
+    users, items = module.scorer.user_vectors(batch), module.scorer.item_vectors()
+    expected = []
+    for row, column in (batch.target_ids > 0).nonzero().tolist():
+        domain = int(batch.target_domain_ids[row, column])
+        pool = datamodule.catalog.candidates[domain - 1]
+        pool = pool[datamodule.catalog.train_counts[pool] > 0]
+        logits = items[pool] @ users[row, column]
+        target = logits[pool == batch.target_ids[row, column]]
+        expected.append((logits.logsumexp(0) - target).item())
+    losses = sorted(module.losses(batch).tolist())
+    assert losses == pytest.approx(sorted(expected), abs=1e-4)
+
+
+def test_a_batch_without_targets_has_a_finite_loss(datamodule: BehaviorDataModule) -> None:
+    module = fused(datamodule)
+    module.log = lambda *_, **__: None  # type: ignore[method-assign]
+    batch = next(iter(datamodule.train_dataloader()))
+    empty = torch.zeros_like(batch.target_ids)
+    loss = module.training_step(batch._replace(target_ids=empty, target_domain_ids=empty), 0)
+    assert loss.item() == 0.0
+    loss.backward()
+
+
+def test_two_runs_of_a_seed_give_the_same_figures(
+    datamodule: BehaviorDataModule, tmp_path: Path
+) -> None:
+    figures = []
+    for _ in range(2):
+        seed_everything(3, verbose=False)
+        module = fused(datamodule)
+        trainer = fit(module, datamodule, tmp_path)
+        figures.append(
+            (
+                trainer.callback_metrics["train/loss"].item(),
+                trainer.validate(module, datamodule, verbose=False),
+            )
+        )
+    assert figures[0] == figures[1]
+
+
+def test_training_lowers_the_loss(datamodule: BehaviorDataModule, tmp_path: Path) -> None:
+    seed_everything(0, verbose=False)
+    module = fused(datamodule)
+    batch = next(iter(datamodule.train_dataloader()))
+    before = module.losses(batch).mean().item()
+    fit(module, datamodule, tmp_path)
+    assert module.losses(batch).mean().item() < before
+
+
+def test_scores_follow_the_weights_after_further_training(
+    datamodule: BehaviorDataModule, tmp_path: Path
+) -> None:
+    module = fused(datamodule)
+    trainer = fit(module, datamodule, tmp_path)
+    before = trainer.test(module, datamodule, verbose=False)
+    with torch.no_grad():
+        module.scorer.bias += torch.randn(len(module.scorer.bias)) * 10
+    assert trainer.test(module, datamodule, verbose=False) != before
