@@ -41,7 +41,7 @@ def explain(
         ([3.0, 1.0], 0, 'often follows "PEAR" (sequence 75 %)'),
         ([3.0, -9.0], 0, 'often follows "PEAR" (sequence 100 %)'),
         ([1.0, 3.0], -1, "similar in meaning to the history (knowledge 75 %)"),
-        ([-1.0, -3.0], -1, "popular in kitchen"),
+        ([-1.0, -3.0], -1, "best of what is left in kitchen"),
         ([0.0, 0.0], 1, "popular in kitchen"),
     ],
 )

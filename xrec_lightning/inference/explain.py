@@ -49,8 +49,9 @@ def reasons(
     """Return a sentence for each explained item, row by row, ``B * K`` of them.
 
     A sentence names the channel that adds most to the score, its share of what the channels add,
-    and the history item that causes the score most. Where no channel adds anything, such as for a
-    user without a history, only the popularity of the item is left.
+    and the history item that causes the score most. For a user of whom no channel knows anything,
+    only the popularity of the item is left; where all channels speak against every item, the best
+    of them is called just that.
 
     Args:
         explanation: Channel scores and causes of B lists of K items.
@@ -71,6 +72,7 @@ def reasons(
             "channel": names.gather(strongest.indices.flatten().cpu().numpy()),
             "percent": (100 * shares).round().int().flatten().cpu().numpy(),
             "cause": _names_of(causes.flatten().cpu().numpy(), titles),
+            "is_silent": (explanation.channel_scores == 0).all(dim=-1).flatten().cpu().numpy(),
             "domain": _names_of(target_domains.flatten().cpu().numpy(), domain_names),
         }
     )
@@ -91,8 +93,10 @@ def _sentence(channel_names: Sequence[str]) -> pl.Expr:
     alone = pl.col("channel").replace({name: phrase.alone for name, phrase in phrases.items()})
     share = pl.format(" ({} {} %)", "channel", "percent")
     return (
-        pl.when(pl.col("percent") == 0)
+        pl.when("is_silent")
         .then(pl.format("popular in {}", "domain"))
+        .when(pl.col("percent") == 0)
+        .then(pl.format("best of what is left in {}", "domain"))
         .when(pl.col("cause").is_null())
         .then(alone + share)
         .otherwise(pl.format('{} "{}"', with_cause, "cause") + share)
