@@ -1,8 +1,8 @@
 """The store of knowledge vectors: one row a distinct text, found by kind and id.
 
-A store is a folder of ``vectors.safetensors`` (tensor ``vectors``, texts x width), ``index.parquet``
-(kind, id, key, row) and ``store.json`` (what made the vectors). Rows are sorted by key, the hash of
-the text and of all that decides its vector.
+A store is a folder of ``vectors.safetensors`` (tensor ``vectors``, texts x width),
+``index.parquet`` (kind, id, key, row) and ``store.json`` (what made the vectors). Rows are sorted
+by key, the hash of the text and of all that decides its vector.
 """
 
 import hashlib

@@ -1,6 +1,5 @@
 """Building a knowledge store: only missing texts are encoded, and a killed build goes on."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -109,7 +108,7 @@ def _write_shard(shards: Path, keys: Sequence[str], vectors: Tensor) -> None:
     shards.mkdir(parents=True, exist_ok=True)
     partial = shards / f"{keys[0]}.partial"
     save_file({VECTORS: vectors}, partial, metadata={KEYS: " ".join(keys)})
-    os.replace(partial, partial.with_suffix(".safetensors"))
+    partial.replace(partial.with_suffix(".safetensors"))
 
 
 def _replace(folder: Path, index: pl.DataFrame, vectors: Tensor, spec: StoreSpec) -> None:

@@ -1,6 +1,5 @@
 """Writing models as folders that `transformers` and `peft` load."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +16,11 @@ def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
     partial.mkdir(parents=True)
     write(partial)
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
+    partial.replace(folder)
 
 
 def save_model(folder: Path, model: PreTrainedModel, tokenizer: str) -> None:
-    """Write a model and the tokenizer of the model named ``tokenizer``, in Hugging Face's format."""
+    """Write a model, and the tokenizer of the model named ``tokenizer``, for Hugging Face."""
 
     def write(partial: Path) -> None:
         model.save_pretrained(str(partial))

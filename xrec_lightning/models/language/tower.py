@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
-from transformers.utils import logging
+from transformers.utils.logging import disable_progress_bar
 from typing_extensions import override
 
 from xrec_lightning.batches import TextBatch
@@ -28,13 +28,19 @@ class TowerConfig:
     """Folder of a trained adapter that is merged into the weights."""
     pooling: Pooling = "mean"
     """How the hidden states of a text's tokens become its vector."""
+    bucket_size: int | None = None
+    """Texts of like length encoded together, which saves padding on a CPU; by default all."""
 
-    def build(self) -> "LanguageTower":
-        """Load the weights."""
+    def load(self) -> PreTrainedModel:
+        """Return the model, with the adapter merged."""
         model = load_encoder(self.model)
         if self.adapter is not None:
             model = load_adapter(model, Path(self.adapter))
-        return LanguageTower(model, self.pooling)
+        return model
+
+    def build(self, model: nn.Module | None = None) -> "LanguageTower":
+        """Return the tower of ``model``: `load`, or what tuning made of it."""
+        return LanguageTower(model or self.load(), self)
 
 
 torch.serialization.add_safe_globals([TowerConfig])
@@ -42,11 +48,11 @@ torch.serialization.add_safe_globals([TowerConfig])
 
 def load_encoder(name: str) -> PreTrainedModel:
     """Return the float32 encoder ``name``, without the pooler that no caller here uses."""
-    logging.disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # not ours
     model: PreTrainedModel = AutoModel.from_pretrained(resolve_pretrained(name), dtype="float32")
     if getattr(model, "pooler", None) is not None:
-        model.pooler = None  # its weights would never get a gradient
-    return model
+        setattr(model, "pooler", None)  # noqa: B010 - mypy takes it for a module; its weights would never get a gradient
+    return model.train()
 
 
 class LanguageTower(nn.Module):
@@ -55,22 +61,31 @@ class LanguageTower(nn.Module):
     Shapes: B texts, L tokens, D `dim`.
     """
 
-    def __init__(self, model: nn.Module, pooling: Pooling) -> None:
+    def __init__(self, model: nn.Module, config: TowerConfig) -> None:
         super().__init__()
         self.model = model
-        self.pooling = pooling
-
-    @property
-    def dim(self) -> int:
+        self.pooling = config.pooling
+        self.bucket_size = config.bucket_size
+        self.dim = int(model.config.hidden_size)  # type: ignore[arg-type,union-attr]  # untyped
         """Width of the vectors."""
-        return int(self.model.config.hidden_size)
 
     @override
     def forward(self, text: TextBatch) -> Tensor:
         """Return the texts' vectors, float32, shape ``(B, D)``."""
-        mask = text.attention_mask
-        output = self.model(input_ids=text.token_ids, attention_mask=mask.long())
-        return pool(output.last_hidden_state, mask, self.pooling).float()
+        if self.bucket_size is None or len(text.token_ids) <= self.bucket_size:
+            return self._encode(*text)
+        lengths = text.attention_mask.sum(dim=1)
+        order = lengths.argsort(stable=True)
+        vectors = [
+            self._encode(text.token_ids[rows, :width], text.attention_mask[rows, :width])
+            for rows in torch.split(order, self.bucket_size)
+            for width in [max(1, int(lengths[rows[-1]]))]
+        ]
+        return torch.cat(vectors)[order.argsort()]
+
+    def _encode(self, token_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        output = self.model(input_ids=token_ids, attention_mask=attention_mask.long())
+        return pool(output.last_hidden_state, attention_mask, self.pooling).float()
 
     def fingerprint(self) -> str:
         """Return the hash of all weights, 32 hexadecimal digits."""

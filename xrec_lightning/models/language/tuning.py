@@ -72,8 +72,8 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """
     if not (folder / "adapter_config.json").is_file():
         raise FileNotFoundError(
-            f"{folder}: no adapter here (adapter_config.json is missing); name the `adapter` folder "
-            "of a fine-tuning run"
+            f"{folder}: no adapter here (adapter_config.json is missing); "
+            "name the `adapter` folder of a fine-tuning run"
         )
     return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
 

@@ -1,0 +1,114 @@
+"""Pairs of texts whose items were chosen close to each other, from the graph's training edges."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+from typing_extensions import override
+
+from xrec_lightning.data.prepared import Prepared
+from xrec_lightning.schema import GRAPH_FOLDER, ITEM_INDEX, TEXT
+
+EDGES = "item_item"
+Ints = NDArray[np.integer]
+
+
+class TextPairs(NamedTuple):
+    """Texts and the pairs of them that co-occur.
+
+    Shapes: T distinct texts, P pairs; ``left`` and ``right`` are rows of ``texts``.
+    """
+
+    texts: list[str]
+    """Distinct item texts."""
+    item_ids: Ints
+    """The first item of each text, shape ``(T,)``."""
+    left: Ints
+    """Shape ``(P,)``."""
+    right: Ints
+    """Shape ``(P,)``, above ``left``."""
+    counts: Ints
+    """Co-occurrences in training, shape ``(P,)``."""
+
+    def select(self, mask: NDArray[np.bool_]) -> "TextPairs":
+        """Return the pairs marked by ``mask``, shape ``(P,)``, over the same texts."""
+        return self._replace(left=self.left[mask], right=self.right[mask], counts=self.counts[mask])
+
+
+def read_pairs(prepared: Prepared, min_count: int = 1) -> TextPairs:
+    """Return the co-occurring pairs of distinct texts.
+
+    Items of equal text count as one: a pair of them would teach nothing.
+
+    Args:
+        prepared: A prepared data set.
+        min_count: Rarer pairs are left out.
+
+    Raises:
+        FileNotFoundError: If the graph has no training co-occurrence edges.
+        ValueError: If no pair is left.
+    """
+    path = prepared.folder / GRAPH_FOLDER / f"{EDGES}.parquet"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: the training co-occurrence edges are missing and nothing may replace them; "
+            "delete the prepared folder and run `xrec prepare` again"
+        )
+    items = prepared.items().filter(pl.col(TEXT).is_not_null())
+    texts = items.group_by(TEXT).agg(pl.col(ITEM_INDEX).min()).sort(ITEM_INDEX)
+    rows = items.select(ITEM_INDEX, TEXT).join(texts.select(TEXT).with_row_index("row"), on=TEXT)
+    row_of = np.full(len(prepared.items()) + 1, -1, dtype=np.int64)
+    row_of[rows[ITEM_INDEX].to_numpy()] = rows["row"].to_numpy()
+    edges = prepared.graph(EDGES)
+    ends = [row_of[edges[name].to_numpy()] for name in ("left_index", "right_index")]
+    pairs = (
+        pl.DataFrame(
+            {"left": np.minimum(*ends), "right": np.maximum(*ends), "count": edges["count"]}
+        )
+        .filter((pl.col("left") >= 0) & (pl.col("left") != pl.col("right")))
+        .group_by("left", "right")
+        .agg(pl.col("count").sum())
+        .filter(pl.col("count") >= min_count)
+        .sort("left", "right")
+    )
+    if pairs.is_empty():
+        raise ValueError(f"{path}: no two items with text co-occur {min_count} times or more")
+    columns = [pairs[name].to_numpy() for name in ("left", "right", "count")]
+    return TextPairs(texts[TEXT].to_list(), texts[ITEM_INDEX].to_numpy(), *columns)
+
+
+def is_held_out(pairs: TextPairs, share: float, seed: int) -> NDArray[np.bool_]:
+    """Return whether each pair belongs to the held-out ``share``, shape ``(P,)``."""
+    return np.random.default_rng(seed).random(len(pairs.left)) < share
+
+
+class WeightedSampler(Sampler[int]):
+    """Draw rows with replacement in proportion to their weights, other ones each epoch.
+
+    Args:
+        weights: Positive, shape ``(rows,)``.
+        num_samples: Draws of an epoch.
+        seed: Seed of all draws.
+    """
+
+    def __init__(self, weights: NDArray[np.floating], num_samples: int, seed: int) -> None:
+        self.cumulative = np.cumsum(weights, dtype=np.float64)
+        self.num_samples = num_samples
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the draws; the trainer calls it before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    @override
+    def __iter__(self) -> Iterator[int]:
+        generator = np.random.default_rng((self.seed, self.epoch))
+        draws = generator.random(self.num_samples) * self.cumulative[-1]
+        yield from np.searchsorted(self.cumulative, draws, side="right").tolist()

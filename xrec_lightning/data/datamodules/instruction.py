@@ -1,0 +1,158 @@
+"""Histories and candidates as text, with the user's answer."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+from typing_extensions import override
+
+from xrec_lightning.batches import Catalog, PromptBatch
+from xrec_lightning.data.catalog import read_catalog
+from xrec_lightning.data.clicks import (
+    Choices,
+    Clicks,
+    MatchedNegatives,
+    add_negatives,
+    split_users,
+    target_choices,
+    training_choices,
+)
+from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
+from xrec_lightning.data.prepare import locate
+from xrec_lightning.data.prepared import Prepared
+from xrec_lightning.data.prompts import click_prompt
+from xrec_lightning.data.tokenize import TokenizedTexts, load_tokenizer, pad_id, tokenize
+from xrec_lightning.schema import TEST, TEXT, TITLE, TRAIN, VAL
+
+
+class Prompts(Dataset[PromptBatch]):
+    """Tokenized prompts with their labels, a batch at a time."""
+
+    def __init__(self, clicks: Clicks, tokens: TokenizedTexts, padding: int) -> None:
+        self.clicks = clicks
+        self.tokens = tokens
+        self.padding = padding
+
+    def __len__(self) -> int:
+        return len(self.clicks.labels)
+
+    def __getitems__(self, rows: Sequence[int]) -> PromptBatch:
+        """Return the batch of ``rows``."""
+        index = np.asarray(rows)
+        return PromptBatch(
+            text=self.tokens.batch(index, self.padding),
+            labels=torch.from_numpy(self.clicks.labels[index].astype(np.float32)),
+            user_ids=torch.from_numpy(self.clicks.user_ids[index].astype(np.int64)),
+            item_ids=torch.from_numpy(self.clicks.item_ids[index].astype(np.int64)),
+            domain_ids=torch.from_numpy(self.clicks.domain_ids[index].astype(np.int64)),
+        )
+
+
+class InstructionDataModule(LightningDataModule):
+    """Serve prompts of users' choices and of as many negatives.
+
+    Users are split: those of validation and test are never trained on. Negatives are of the
+    choice's domain, near it in popularity, and never taken by the user.
+
+    Args:
+        dataset: A prepared folder, or the data YAML that `xrec prepare` was given.
+        model: The language model whose tokenizer is used.
+        batch_size: Prompts of a batch.
+        train_prompts: Training prompts, positives and negatives, drawn from all choices.
+        eval_prompts: Prompts of validation, and of test.
+        held_out: Share of the users of validation, and of test.
+        history_items: Items of the history in a prompt, the newest.
+        max_tokens: Longest prompt, in tokens; the oldest of the history is cut off.
+        match_width: Negatives are among the so many items next to the choice in popularity.
+        seed: Seed of the split, of the choices and of the negatives.
+    """
+
+    def __init__(
+        self,
+        dataset: Path,
+        model: str,
+        batch_size: int = 64,
+        train_prompts: int = 4096,
+        eval_prompts: int = 1024,
+        held_out: float = 0.1,
+        history_items: int = 6,
+        max_tokens: int = 96,
+        match_width: int = 64,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.prepared = Prepared.open(locate(dataset))
+        self.model = model
+        self.batch_size = batch_size
+        self.train_prompts = train_prompts
+        self.eval_prompts = eval_prompts
+        self.held_out = held_out
+        self.history_items = history_items
+        self.max_tokens = max_tokens
+        self.match_width = match_width
+        self.seed = seed
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """What the data knows and the module needs."""
+        return read_catalog(self.prepared)
+
+    @override
+    def setup(self, stage: str) -> None:
+        if hasattr(self, "train_set"):
+            return
+        users = split_users(self.catalog.num_users, self.held_out, self.seed)
+        negatives = MatchedNegatives(self.prepared, self.match_width)
+        train = training_choices(self.prepared, users[TRAIN])
+        val = target_choices(self.prepared, VAL, users[VAL])
+        test = target_choices(self.prepared, TEST, users[TEST])
+        self.train_set = self._prompts(train, self.train_prompts, negatives)
+        self.val_set = self._prompts(val, self.eval_prompts, negatives)
+        self.test_set = self._prompts(test, self.eval_prompts, negatives)
+
+    def _prompts(self, choices: Choices, count: int, negatives: MatchedNegatives) -> Prompts:
+        """Return at most ``count`` prompts of seeded choices and their negatives."""
+        order = np.random.default_rng(self.seed).permutation(len(choices.user_ids))
+        clicks = add_negatives(choices.select(order[: count // 2]), negatives, self.seed)
+        names = self._names()
+        item_ids = np.asarray(self.prepared.item_ids)
+        texts = []
+        for start, end, item in zip(
+            clicks.history_starts, clicks.history_ends, clicks.item_ids, strict=True
+        ):
+            newest = item_ids[max(start, end - self.history_items) : end]
+            history = [names[i] for i in newest if names[i]]
+            texts.append(click_prompt(history, names[item]))
+        tokenizer = load_tokenizer(self.model)
+        tokens = tokenize(texts, tokenizer, self.max_tokens, keep_end=True)
+        return Prompts(clicks, tokens, pad_id(tokenizer))
+
+    def _names(self) -> list[str]:
+        """Return what prompts call each item, by item index; empty for items without text."""
+        items = self.prepared.items()
+        named = items.select(pl.coalesce(TEXT, TITLE).fill_null(""))
+        return ["", *named.to_series()]
+
+    @override
+    def train_dataloader(self) -> DataLoader[PromptBatch]:
+        generator = torch.Generator().manual_seed(self.seed)
+        return DataLoader(
+            self.train_set, self.batch_size, shuffle=True, generator=generator, collate_fn=as_it_is
+        )
+
+    @override
+    def val_dataloader(self) -> DataLoader[PromptBatch]:
+        return loader_in_order(self.val_set, self.batch_size, self.trainer)
+
+    @override
+    def test_dataloader(self) -> DataLoader[PromptBatch]:
+        return loader_in_order(self.test_set, self.batch_size, self.trainer)
+
+    @override
+    def predict_dataloader(self) -> DataLoader[PromptBatch]:
+        return loader_in_order(self.test_set, self.batch_size, self.trainer)
