@@ -9,6 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from xrec_lightning import schema
+from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.folders import file_hash
 from xrec_lightning.data.prepare_config import PrepareConfig
 from xrec_lightning.data.readers import find_files, read_interactions, read_table
@@ -74,3 +75,16 @@ def read_tables(config: PrepareConfig, inputs: Inputs) -> Tables:
         used = [*config.users.text, *config.users.profile]
         profiles = read_table(inputs.users, config.users.columns, schema.USER_ID, used)
     return Tables(interactions, catalog, profiles)
+
+
+def collect_log(interactions: pl.LazyFrame, inputs: Inputs) -> pl.DataFrame:
+    """Return the interactions in memory.
+
+    Raises:
+        InputError: If a row breaks the form of its file, such as one with too many fields.
+    """
+    try:
+        return interactions.collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        files = ", ".join(map(str, inputs.interactions))
+        raise InputError(f"{files}: cannot be read: {error}") from error

@@ -16,7 +16,14 @@ from xrec_lightning import schema
 from xrec_lightning.data import clean, graph, manifest, splits, validate, vocab
 from xrec_lightning.data.cold import choose_hidden
 from xrec_lightning.data.folders import atomic_folder
-from xrec_lightning.data.inputs import SCHEMA_VERSION, Inputs, Tables, find_inputs, read_tables
+from xrec_lightning.data.inputs import (
+    SCHEMA_VERSION,
+    Inputs,
+    Tables,
+    collect_log,
+    find_inputs,
+    read_tables,
+)
 from xrec_lightning.data.leaks import refuse_leaks
 from xrec_lightning.data.prepare_config import ItemsConfig, PrepareConfig, UsersConfig, load_config
 from xrec_lightning.data.prepared import (
@@ -25,7 +32,7 @@ from xrec_lightning.data.prepared import (
     write_sequences,
     write_tables,
 )
-from xrec_lightning.data.readers import ROW, SOURCE, VALUE
+from xrec_lightning.data.readers import SOURCE, raw_name
 from xrec_lightning.data.targets import make_targets
 
 _STEPS = ("read", "clean", "split", "index", "targets", "graph", "check", "write")
@@ -98,7 +105,7 @@ def _build(
     config: PrepareConfig, inputs: Inputs, folder: Path, advance: Callable[[], None]
 ) -> None:
     tables = read_tables(config, inputs)
-    log = validate.fill_domains(tables.interactions, tables.catalog).collect(engine="streaming")
+    log = collect_log(validate.fill_domains(tables.interactions, tables.catalog), inputs)
     advance()
     cleaned = _clean(config, log)
     advance()
@@ -120,7 +127,7 @@ def _build(
     advance()
     tables_by_name = {
         schema.INTERACTIONS_FILE: _public_interactions(data),
-        schema.ITEMS_FILE: data.items,
+        schema.ITEMS_FILE: _public_items(config, data),
         schema.USERS_FILE: data.users,
         schema.REJECTED_FILE: rejected.with_columns(pl.col(SOURCE).cast(pl.String)),
         **{f"{schema.TARGETS_FOLDER}/{name}.parquet": rows for name, rows in targets.items()},
@@ -164,6 +171,7 @@ def _split(
     if config.clean.k_core < 1:
         return events, cleaned.rejected
     events, outside = clean.part(clean.flag_outside_core(events, config.clean.k_core))
+    validate.refuse_empty_core(events, config.clean.k_core)
     return events, pl.concat([cleaned.rejected, outside])
 
 
@@ -188,20 +196,31 @@ def _index(config: PrepareConfig, tables: Tables, split: pl.DataFrame) -> Indexe
 def _make_graph(config: PrepareConfig, data: Indexed) -> dict[str, pl.DataFrame]:
     catalog, profiles = config.items or _NO_CATALOG, config.users or _NO_PROFILES
     train = data.events.filter(pl.col(schema.SPLIT) == schema.TRAIN)
+    tags, fields = map(raw_name, catalog.tags), map(raw_name, profiles.profile)
+    brand = raw_name(catalog.brand) if catalog.brand is not None else None
     return {
         "user_item": graph.user_item_edges(train),
         "item_item": graph.item_item_edges(train, config.graph.window),
         "item_domain": graph.item_domain_edges(data.items),
-        "item_tag": graph.item_tag_edges(data.items, catalog.tags, catalog.tag_separator),
-        "item_brand": graph.item_brand_edges(data.items, catalog.brand),
-        "user_profile": graph.user_profile_edges(data.users, profiles.profile),
+        "item_tag": graph.item_tag_edges(data.items, list(tags), catalog.tag_separator),
+        "item_brand": graph.item_brand_edges(data.items, brand),
+        "user_profile": graph.user_profile_edges(data.users, list(fields)),
     }
 
 
 def _public_interactions(data: Indexed) -> pl.DataFrame:
     """Return the interactions as they are written, without what only the pipeline needs."""
     rows = pl.concat([data.events, data.hidden])
-    return rows.drop(SOURCE, ROW, VALUE, splits.ORDER, splits.ROLE, strict=False)
+    indices = (schema.USER_INDEX, schema.ITEM_INDEX, schema.DOMAIN_INDEX)
+    columns = (schema.USER_ID, schema.ITEM_ID, schema.DOMAIN, *schema.INTERACTION_DTYPES)
+    given = [name for name in dict.fromkeys(columns) if name in rows.columns]
+    return rows.select(*indices, *given, schema.SPLIT)
+
+
+def _public_items(config: PrepareConfig, data: Indexed) -> pl.DataFrame:
+    """Return the items as they are written: no second copy of a title that has our name."""
+    has_our_name = config.items is not None and config.items.title == schema.TITLE
+    return data.items.drop(raw_name(schema.TITLE)) if has_our_name else data.items
 
 
 def _describe(

@@ -1,7 +1,9 @@
 """What a data YAML may say: files, column mapping, cleaning, split, seed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -143,7 +145,7 @@ def load_config(path: Path) -> PrepareConfig:
         FileNotFoundError: If there is no such file.
     """
     try:
-        mapping = yaml.safe_load(path.read_text())
+        mapping = _dates_to_text(yaml.safe_load(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(mapping, dict):
@@ -156,7 +158,7 @@ def load_config(path: Path) -> PrepareConfig:
     try:
         config = parser.instantiate(parser.parse_object({"data": mapping})).data
     except ArgumentError as error:
-        raise InputError(f"{path}: {_first_reason(error)}") from error
+        raise InputError(f"{path}: {_innermost(str(error))}") from error
     _refuse_bad_values(config, path)
     return config
 
@@ -179,9 +181,19 @@ def _refuse_unknown_columns(table: Any, valid: tuple[str, ...], path: Path, pref
             raise InputError(f"{path}: unknown column `{prefix}{key}`; {suggest(str(key), valid)}")
 
 
-def _first_reason(error: Exception) -> str:
-    """Return a parser's message without its usage text."""
-    return " ".join(str(error).replace("data.", "").split())
+def _innermost(message: str) -> str:
+    """Return the key and the reason of a parser's ``message``, which nests them in many lines."""
+    keys = re.findall(r'Parser key "([^"]+)"', message)
+    reason = " ".join(message.rpartition('":')[2].split())
+    reason = reason.partition(" - Expected a <class 'NoneType'>")[0].replace("data.", "", 1)
+    return ": ".join([".".join(keys).removeprefix("data."), reason]) if keys else reason
+
+
+def _dates_to_text(value: Any) -> Any:
+    """Return a YAML value with its dates, which YAML reads from bare ISO strings, as strings."""
+    if isinstance(value, dict):
+        return {key: _dates_to_text(each) for key, each in value.items()}
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _refuse_bad_values(config: PrepareConfig, path: Path) -> None:

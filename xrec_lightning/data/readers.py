@@ -24,6 +24,19 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _ATOMIC = (".inter", ".item", ".user")
 _LINES = (".jsonl", ".ndjson")
 _REQUIRED = (schema.USER_ID, schema.ITEM_ID)
+_TABLE_COLUMNS = (
+    schema.USER_INDEX,
+    schema.USER_ID,
+    schema.ITEM_INDEX,
+    schema.ITEM_ID,
+    schema.DOMAIN,
+    schema.DOMAINS,
+    schema.TITLE,
+    schema.TEXT,
+    schema.TRAIN_COUNT,
+    schema.IS_HIDDEN,
+)
+"""Columns of item and user tables that are ours."""
 _IDS = (schema.USER_ID, schema.ITEM_ID, schema.DOMAIN, schema.EVENT, schema.SESSION_ID)
 
 
@@ -37,8 +50,9 @@ def find_files(path: str | Sequence[str]) -> list[Path]:
     found: list[Path] = []
     for pattern in [path] if isinstance(path, str) else path:
         expanded = _expand(pattern)
-        files = [Path(name) for name in sorted(glob(expanded, recursive=True))]  # noqa: PTH207  # absolute globs
-        files = [each for each in files if each.is_file()]
+        # A path that exists is no glob, whatever brackets it has.
+        names = [expanded] if Path(expanded).exists() else sorted(glob(expanded, recursive=True))  # noqa: PTH207  # Path.glob takes no absolute patterns
+        files = [Path(name) for name in names if Path(name).is_file()]
         if not files:
             raise FileNotFoundError(f"{expanded}: no such file (from the path `{pattern}`)")
         found += [each for each in files if each not in found]
@@ -109,7 +123,9 @@ def read_interactions(files: Sequence[Path], config: InteractionsConfig) -> pl.L
 def read_table(
     files: Sequence[Path], mapping: Mapping[str, str], id_column: str, used: Sequence[str]
 ) -> pl.LazyFrame:
-    """Return all rows of an item or user table; id, and domain where there is one, as strings.
+    """Return all rows of an item or user table: id and domain as strings, then what else it has.
+
+    The other columns go by their `raw_name`.
 
     Args:
         files: The files of the table.
@@ -129,15 +145,24 @@ def read_table(
         for column in used:
             _require(column, path, dtypes.names(), "")
         ids = [_as_text(pl.col(name), dtypes[name]).alias(ours) for ours, name in theirs.items()]
-        # A foreign column under one of our names would be lost, so it is kept as `NAME_raw`.
         others = [
-            pl.col(name).alias(f"{name}_raw" if name in known else name)
+            pl.col(name).alias(raw_name(name))
             for name in dtypes.names()
             if name not in theirs.values() or name in used
         ]
         frames.append(rows.select(*ids, *others))
     table = pl.concat(frames, how="diagonal_relaxed")
     return table.filter(pl.col(id_column).is_not_null())
+
+
+def raw_name(name: str) -> str:
+    """Return the name under which a foreign column of an item or user table is kept.
+
+    Example:
+        >>> raw_name("brand"), raw_name("title")
+        ('brand', 'title_raw')
+    """
+    return f"{name}_raw" if name in _TABLE_COLUMNS else name
 
 
 def _expand(pattern: str) -> str:

@@ -71,6 +71,19 @@ def refuse_no_interactions(accepted: pl.DataFrame, rejected: pl.DataFrame) -> No
     )
 
 
+def refuse_empty_core(events: pl.DataFrame, k_core: int) -> None:
+    """Raise where the core has dropped everything.
+
+    Raises:
+        InputError: If no event is left.
+    """
+    if not len(events):
+        raise InputError(
+            f"clean.k_core: {k_core} leaves no user and no item with so many training events; "
+            "lower it"
+        )
+
+
 def refuse_domain_names(domains: Sequence[str]) -> None:
     """Raise where a domain has a name that metric keys cannot hold.
 

@@ -5,17 +5,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from xrec_lightning import schema
+from xrec_lightning.data.readers import raw_name
 from xrec_lightning.data.verbalize import verbalize
-
-_OF_ITEMS = (
-    schema.ITEM_INDEX,
-    schema.DOMAINS,
-    schema.TITLE,
-    schema.TEXT,
-    schema.TRAIN_COUNT,
-    schema.IS_HIDDEN,
-)
-_OF_USERS = (schema.USER_INDEX, schema.TEXT)
 
 
 def collect_items(
@@ -23,17 +14,24 @@ def collect_items(
 ) -> pl.DataFrame:
     """Return one row an item of the catalog or of the log, sorted by id.
 
-    Columns: item_id, domains (sorted), title, text, and the catalog's own; those of the catalog
-    that have one of our names get the suffix `_raw`. Items of no domain are left out: they are
-    candidates nowhere.
+    Columns: item_id, domains (sorted), title, text, and the catalog's own. A catalog without
+    domains lends its items to the only domain of the log; otherwise items of no domain are left
+    out, as they are candidates nowhere.
+
+    Args:
+        catalog: Item table under our names, None where there is none.
+        interactions: The log.
+        title: Column of the title, as the file names it.
+        text: Columns of the text, as the file names them.
     """
-    pairs = interactions.select(schema.ITEM_ID, schema.DOMAIN)
+    pairs = interactions.select(schema.ITEM_ID, schema.DOMAIN).unique()
     rows = pl.DataFrame(schema={schema.ITEM_ID: pl.String})
     if catalog is not None:
-        rows = _merge_rows(catalog, schema.ITEM_ID, title, text, _OF_ITEMS)
-        dtypes = catalog.collect_schema()
-        if schema.DOMAIN in dtypes:
-            pairs = pl.concat([pairs, catalog.select(pairs.columns).collect()])
+        rows = _merge_rows(catalog, schema.ITEM_ID, title, text)
+        listed = catalog.select(schema.ITEM_ID, pl.lit(_only_domain(pairs)).alias(schema.DOMAIN))
+        if schema.DOMAIN in catalog.collect_schema():
+            listed = catalog.select(schema.ITEM_ID, schema.DOMAIN)
+        pairs = pl.concat([pairs, listed.collect()])
     domains = (
         pairs.drop_nulls()
         .group_by(schema.ITEM_ID)
@@ -49,7 +47,7 @@ def collect_users(
     """Return one row a user of the log, sorted by id: user_id, text, and the profile's columns."""
     users = interactions.select(pl.col(schema.USER_ID).unique()).sort(schema.USER_ID)
     if profiles is not None:
-        rows = _merge_rows(profiles, schema.USER_ID, None, text, _OF_USERS)
+        rows = _merge_rows(profiles, schema.USER_ID, None, text)
         users = users.join(rows, on=schema.USER_ID, how="left").sort(schema.USER_ID)
     return _with_absent(users, (schema.TEXT,))
 
@@ -84,27 +82,23 @@ def encode(
     )
 
 
+def _only_domain(pairs: pl.DataFrame) -> str | None:
+    names = pairs[schema.DOMAIN].unique()
+    return names.item() if len(names) == 1 else None
+
+
 def _merge_rows(
-    table: pl.LazyFrame, key: str, title: str | None, text: Sequence[str], ours: Sequence[str]
+    table: pl.LazyFrame, key: str, title: str | None, text: Sequence[str]
 ) -> pl.DataFrame:
     """Return one row an id: title, text and the table's columns, each the first that is there."""
-    rows = (
-        table.drop(schema.DOMAIN, strict=False).collect()
-        if key == schema.ITEM_ID
-        else table.collect()
-    )
+    rows = table.drop(schema.DOMAIN, strict=False).collect()
     if rows[key].is_duplicated().any():
         rows = rows.group_by(key, maintain_order=True).agg(pl.all().drop_nulls().first())
-    made = {schema.TEXT: verbalize(text, rows.schema)}
+    made = {schema.TEXT: verbalize([raw_name(name) for name in text], rows.schema)}
     if title is not None:
-        made[schema.TITLE] = pl.col(title).cast(pl.String)
-    kept = [name for name in rows.columns if name not in (key, *made)]
-    kept += [name for name in made if name in rows.columns and name != title and name not in text]
-    return rows.select(
-        key,
-        *(column.alias(name) for name, column in made.items()),
-        *(pl.col(name).alias(f"{name}_raw" if name in ours else name) for name in kept),
-    )
+        made[schema.TITLE] = pl.col(raw_name(title)).cast(pl.String)
+    others = [name for name in rows.columns if name != key]
+    return rows.select(key, *(each.alias(name) for name, each in made.items()), *others)
 
 
 def _with_absent(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

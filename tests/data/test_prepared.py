@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from xrec_lightning.data.prepared import (
+    Prepared,
+    make_sequences,
+    write_manifest,
+    write_sequences,
+    write_tables,
+)
+
+# User 2 has no events in the store.
+EVENTS = pl.DataFrame(
+    {
+        "user_index": [1, 1, 1, 3],
+        "item_index": [4, 5, 6, 4],
+        "domain_index": [1, 2, 1, 1],
+        "timestamp": [10, 20, 30, 5],
+        "split": ["train", "train", "test", "unused"],
+    }
+)
+
+
+def test_users_own_their_part_of_the_store() -> None:
+    arrays = make_sequences(EVENTS, num_users=3)
+    assert arrays["offsets"].tolist() == [0, 3, 3, 4]
+    assert arrays["train_ends"].tolist() == [2, 3, 3]
+    assert arrays["item_ids"].tolist() == [4, 5, 6, 4]
+    assert {name: array.dtype.str[1:] for name, array in arrays.items()} == {
+        "offsets": "i8",
+        "item_ids": "i4",
+        "domain_ids": "i4",
+        "times": "i8",
+        "train_ends": "i8",
+    }
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    write_sequences(tmp_path, make_sequences(EVENTS, num_users=3))
+    names = ["interactions", "items", "users", "targets/val", "graph/item_item"]
+    tables = {f"{name}.parquet": pl.DataFrame({"name": [name]}) for name in names}
+    write_tables(tmp_path, tables)
+    write_manifest(tmp_path, {"domains": ["pots", "Tee für alle"]})
+    prepared = Prepared.open(tmp_path)
+    assert prepared.domains == ("pots", "Tee für alle")
+    read = [prepared.interactions().collect(), prepared.items(), prepared.users()]
+    read += [prepared.targets("val"), prepared.graph("item_item")]
+    assert [frame.item() for frame in read] == names
+    assert isinstance(prepared.times, np.memmap)
+    assert prepared.times.tolist() == [10, 20, 30, 5]
+    assert prepared.domain_ids.tolist() == [1, 2, 1, 1]
+    assert prepared.offsets is prepared.offsets
+
+
+def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="xrec prepare"):
+        Prepared.open(tmp_path)
