@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from transformers import BertConfig, BertModel, BertTokenizer
 
 from xrec_lightning.data.prepare import prepare
 from xrec_lightning.data.prepare_config import load_config
@@ -88,3 +89,26 @@ def tiny_store(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("knowledge") / "store"
     build_store(folder, entries, spec, encode)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_language(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a random BERT, 16 wide, whose word pieces fit `tiny_items`."""
+    folder = tmp_path_factory.mktemp("language") / "bert"
+    words = ["tea", "pot", "green", "black", "mint", "iron", "clay", "brand", "history"]
+    words += ["candidate", "none", "##s", "##y", ".", ",", ":", ";", *"0123456789"]
+    words += [*"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "abcdefghijklmnopqrtuvwxz")]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    tokenizer = BertTokenizer(vocab={token: index for index, token in enumerate(tokens)})
+    tokenizer.save_pretrained(str(folder))
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokens),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(str(folder))
+    return str(folder)

@@ -30,22 +30,27 @@ class TextPairs(NamedTuple):
     """Shape ``(P,)``."""
     right: Ints
     """Shape ``(P,)``, above ``left``."""
-    counts: Ints
-    """Co-occurrences in training, shape ``(P,)``."""
+    strengths: NDArray[np.floating]
+    """How much more often each pair occurs than by chance, shape ``(P,)``; see `read_pairs`."""
 
     def select(self, mask: NDArray[np.bool_]) -> "TextPairs":
         """Return the pairs marked by ``mask``, shape ``(P,)``, over the same texts."""
-        return self._replace(left=self.left[mask], right=self.right[mask], counts=self.counts[mask])
+        return self._replace(
+            left=self.left[mask], right=self.right[mask], strengths=self.strengths[mask]
+        )
 
 
-def read_pairs(prepared: Prepared, min_count: int = 1) -> TextPairs:
+def read_pairs(prepared: Prepared, min_count: int = 2, min_lift: float = 3.0) -> TextPairs:
     """Return the co-occurring pairs of distinct texts.
 
-    Items of equal text count as one: a pair of them would teach nothing.
+    Items of equal text count as one: a pair of them would teach nothing. Most pairs of a busy log
+    are chance; the strength of a pair is its count times the logarithm of its lift.
 
     Args:
         prepared: A prepared data set.
         min_count: Rarer pairs are left out.
+        min_lift: So are pairs that occur less than this many times as often as by chance, if
+            items met in proportion to their edges; above 1.
 
     Raises:
         FileNotFoundError: If the graph has no training co-occurrence edges.
@@ -71,13 +76,27 @@ def read_pairs(prepared: Prepared, min_count: int = 1) -> TextPairs:
         .filter((pl.col("left") >= 0) & (pl.col("left") != pl.col("right")))
         .group_by("left", "right")
         .agg(pl.col("count").sum())
-        .filter(pl.col("count") >= min_count)
         .sort("left", "right")
     )
+    pairs = _strong(pairs, min_count, min_lift)
     if pairs.is_empty():
-        raise ValueError(f"{path}: no two items with text co-occur {min_count} times or more")
-    columns = [pairs[name].to_numpy() for name in ("left", "right", "count")]
+        raise ValueError(
+            f"{path}: no two items with text co-occur {min_count} times or more and {min_lift} "
+            "times as often as by chance; lower min_count or min_lift"
+        )
+    columns = [pairs[name].to_numpy() for name in ("left", "right", "strength")]
     return TextPairs(texts[TEXT].to_list(), texts[ITEM_INDEX].to_numpy(), *columns)
+
+
+def _strong(pairs: pl.DataFrame, min_count: int, min_lift: float) -> pl.DataFrame:
+    """Return the pairs that are no chance, with their strength."""
+    left, right, count = (pairs[name].to_numpy() for name in ("left", "right", "count"))
+    size = int(right.max(initial=0)) + 1
+    edges = np.bincount(left, count, size) + np.bincount(right, count, size)
+    expected = edges[left] * edges[right] / max(1.0, edges.sum())
+    lift = count / np.maximum(expected, 1e-12)
+    strength = pl.Series("strength", count * np.log(lift))
+    return pairs.with_columns(strength).filter((count >= min_count) & (lift >= min_lift))
 
 
 def is_held_out(pairs: TextPairs, share: float, seed: int) -> NDArray[np.bool_]:

@@ -133,5 +133,6 @@ class KnowledgeStore:
     def vectors(self, kind: Kind, ids: Sequence[str]) -> Tensor:
         """Return the vectors of ``ids``, float32, shape ``(ids, dim)``; zero rows without text."""
         rows = self.rows(kind, ids)
-        found = self.matrix[rows.clamp(min=0)].float()
-        return found * (rows >= 0).unsqueeze(1)
+        vectors = torch.zeros(len(rows), self.dim)
+        vectors[rows >= 0] = self.matrix[rows[rows >= 0]].float()
+        return vectors

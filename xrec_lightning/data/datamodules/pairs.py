@@ -51,8 +51,9 @@ class PairDataModule(LightningDataModule):
         pairs_per_epoch: Training pairs drawn for an epoch.
         eval_pairs: Held-out pairs in validation, and as many others in test.
         held_out: Share of the distinct pairs that is never trained on.
-        smoothing: Pairs are drawn in proportion to their count to this power.
+        smoothing: Pairs are drawn in proportion to their strength to this power.
         min_count: Rarer pairs are left out.
+        min_lift: So are pairs that occur less than this many times as often as by chance.
         max_tokens: Longest text, in tokens.
         seed: Seed of held-out pairs and draws.
     """
@@ -66,7 +67,8 @@ class PairDataModule(LightningDataModule):
         eval_pairs: int = 256,
         held_out: float = 0.05,
         smoothing: float = 0.5,
-        min_count: int = 1,
+        min_count: int = 2,
+        min_lift: float = 3.0,
         max_tokens: int = 64,
         seed: int = 0,
     ) -> None:
@@ -79,6 +81,7 @@ class PairDataModule(LightningDataModule):
         self.held_out = held_out
         self.smoothing = smoothing
         self.min_count = min_count
+        self.min_lift = min_lift
         self.max_tokens = max_tokens
         self.seed = seed
 
@@ -89,7 +92,7 @@ class PairDataModule(LightningDataModule):
 
     @override
     def setup(self, stage: str) -> None:
-        pairs = read_pairs(self.prepared, self.min_count)
+        pairs = read_pairs(self.prepared, self.min_count, self.min_lift)
         held_out = is_held_out(pairs, self.held_out, self.seed)
         tokenizer = load_tokenizer(self.model)
         tokens = tokenize(pairs.texts, tokenizer, self.max_tokens)
@@ -109,7 +112,7 @@ class PairDataModule(LightningDataModule):
 
     @override
     def train_dataloader(self) -> DataLoader[PairBatch]:
-        weights = self.train_pairs.pairs.counts.astype(np.float64) ** self.smoothing
+        weights = self.train_pairs.pairs.strengths**self.smoothing
         sampler = WeightedSampler(weights, self.pairs_per_epoch, self.seed)
         return DataLoader(
             self.train_pairs, self.batch_size, sampler=sampler, drop_last=True, collate_fn=as_it_is

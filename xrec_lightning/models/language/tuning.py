@@ -1,6 +1,7 @@
 """How a language model is tuned: all weights, or an adapter beside frozen ones."""
 
 import copy
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,10 @@ class LoraTuning(TuningConfig):
             target_modules="all-linear",
             task_type=TaskType.FEATURE_EXTRACTION,
         )
-        return get_peft_model(model, config)
+        with warnings.catch_warnings():
+            # peft 0.21 still asks by the old name of a property that transformers 5 renamed.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            return get_peft_model(model, config)
 
 
 torch.serialization.add_safe_globals([FullTuning, LoraTuning])
@@ -75,7 +79,9 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
             f"{folder}: no adapter here (adapter_config.json is missing); "
             "name the `adapter` folder of a fine-tuning run"
         )
-    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
 
 
 def merge_adapter(model: nn.Module) -> PreTrainedModel:
