@@ -1,7 +1,7 @@
 """Comparison of test runs, target by target, with paired bootstrap intervals."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,13 +91,19 @@ def compare_runs(
 
 
 def comparison_table(
-    runs: Mapping[str, Path], baseline: str, *, num_resamples: int = 2000, seed: int = 0
+    runs: Mapping[str, Path],
+    baseline: str,
+    *,
+    slices: Sequence[str] = (WARM, TAIL, COLD),
+    num_resamples: int = 2000,
+    seed: int = 0,
 ) -> pl.DataFrame:
-    """Return NDCG@10 of several models overall, in each domain and on warm, tail and cold items.
+    """Return NDCG@10 of several models overall, in each domain and in some slices.
 
     Args:
         runs: Run folder of each model.
         baseline: Model in ``runs`` that the others are compared with.
+        slices: Names of the slices.
         num_resamples: Draws of the bootstrap.
         seed: Seed of the draws.
 
@@ -114,7 +120,7 @@ def comparison_table(
     if baseline not in runs:
         raise KeyError(f"no run is named {baseline!r}; there are {', '.join(runs)}")
     base_rows = read_ranks(runs[baseline])
-    names = [ALL, *base_rows[DOMAIN].unique().sort(), WARM, TAIL, COLD]
+    names = [ALL, *base_rows[DOMAIN].unique().sort(), *slices]
     tables = []
     for model, folder in runs.items():
         pairs = _pair(base_rows, read_ranks(folder), str(runs[baseline]), str(folder))

@@ -1,6 +1,7 @@
 """Comparisons as tables for the terminal."""
 
 import polars as pl
+from rich.markup import escape
 from rich.table import Table
 
 from xrec_lightning.reports.compare import MAIN_METRIC, Comparison
@@ -8,7 +9,7 @@ from xrec_lightning.reports.compare import MAIN_METRIC, Comparison
 
 def render_comparison(comparison: Comparison) -> Table:
     """Return the comparison as a table for the terminal; differences beyond chance are colored."""
-    table = Table(title=f"{comparison.right} less {comparison.left}", title_justify="left")
+    table = Table(title=escape(f"{comparison.right} less {comparison.left}"), title_justify="left")
     for header in ("metric", "slice"):
         table.add_column(header)
     for header in ("targets", "left", "right", "difference", "95 % interval"):
@@ -19,7 +20,7 @@ def render_comparison(comparison: Comparison) -> Table:
         is_negative = row["metric"] == MAIN_METRIC.name and row["slice"] in negative
         table.add_row(
             row["metric"],
-            row["slice"] + (" (negative transfer)" if is_negative else ""),
+            escape(row["slice"]) + (" (negative transfer)" if is_negative else ""),
             f"{row['num_targets']:,}",
             f"{row['left']:.4f}",
             f"{row['right']:.4f}",
@@ -36,21 +37,21 @@ def render_models(table: pl.DataFrame, baseline: str) -> Table:
     Each cell holds NDCG@10 and below it the 95 % interval of the difference to the baseline.
     """
     rendered = Table(
-        title=f"NDCG@10, and below it the 95 % interval of the difference to {baseline}",
+        title=f"NDCG@10, and below it the 95 % interval of the difference to {escape(baseline)}",
         title_justify="left",
         show_lines=True,
     )
     rendered.add_column("model")
     columns = table.unique("slice", keep="first", maintain_order=True)
     for name, num_targets in columns.select("slice", "num_targets").iter_rows():
-        rendered.add_column(f"{name}\n{num_targets:,}", justify="right")
+        rendered.add_column(f"{escape(name)}\n{num_targets:,}", justify="right")
     for (model,), rows in table.group_by(["model"], maintain_order=True):
         cells = []
         for row in rows.iter_rows(named=True):
             color = gain_color(row["low"], row["high"])
             interval = f"\n[{color}]{row['low']:+.4f}\n{row['high']:+.4f}[/]"
             cells.append(f"{row['value']:.4f}" + ("" if model == baseline else interval))
-        rendered.add_row(str(model), *cells)
+        rendered.add_row(escape(str(model)), *cells)
     return rendered
 
 
