@@ -17,6 +17,8 @@ def trained_like(catalog: Catalog) -> FusionScorer:
     scorer = FusionScorer(catalog, CHANNELS).eval()
     for parameter in scorer.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
+    for domain in (1, 2):
+        scorer.set_weights(domain, torch.rand(3))
     return scorer
 
 
@@ -25,12 +27,13 @@ def test_the_inner_product_is_the_weighted_sum_of_cosines(
 ) -> None:
     scorer = trained_like(catalog)
     scores = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T
-    scale = scorer.log_scale.exp()
+    scales = scorer.log_scales.exp()
     for row, domain in enumerate(batch.target_domain_ids[:, 0].tolist()):
         for item in range(1, 13):
             cosines = [(c.queries(batch)[row, 0] * c.keys()[item]).sum() for c in scorer.channels]
-            weighted = sum(w * c for w, c in zip(scorer.weights[domain], cosines, strict=True))
-            expected = weighted * scale + scorer.bias[item]
+            weights = scorer.weights[domain]
+            weighted = sum(w * s * c for w, s, c in zip(weights, scales, cosines, strict=False))
+            expected = weighted + weights[-1] * scorer.bias[item]
             torch.testing.assert_close(scores[row, item], expected, atol=1e-5, rtol=1e-5)
 
 
@@ -39,7 +42,8 @@ def test_channel_scores_and_bias_sum_to_the_score(catalog: Catalog, batch: Seque
     item_ids = torch.tensor([[3, 4], [6, 10], [1, 2]])
     explanation = scorer.explain(batch, item_ids)
     scores = (scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T).gather(1, item_ids)
-    total = explanation.channel_scores.sum(-1) + scorer.bias[item_ids]
+    prior = scorer.weights[batch.target_domain_ids[:, 0], -1][:, None] * scorer.bias[item_ids]
+    total = explanation.channel_scores.sum(-1) + prior
     torch.testing.assert_close(total, scores, atol=1e-5, rtol=1e-5)
     assert explanation.channel_names == ("sequence", "knowledge")
 
@@ -51,10 +55,19 @@ def test_causes_are_interactions_of_the_history(catalog: Catalog, batch: Sequenc
     assert causes[2, 0] == -1
 
 
-def test_before_training_the_score_is_that_of_text_neighbors(
+def test_before_training_the_score_is_text_neighbors_and_popularity(
     catalog: Catalog, batch: SequenceBatch
 ) -> None:
     scorer = FusionScorer(catalog, [KnowledgeChannelConfig(dim=4)], temperature=0.5)
     scores = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T
-    channel = scorer.channels[0]
-    torch.testing.assert_close(scores, channel.queries(batch)[:, 0] @ channel.keys().T / 0.5)
+    channel = scorer.channel_list()[0]
+    neighbors = channel.queries(batch)[:, 0] @ channel.keys().T / 0.5
+    torch.testing.assert_close(scores, neighbors + catalog.train_counts.log1p())
+
+
+def test_weighted_parts_sum_to_the_score(catalog: Catalog, batch: SequenceBatch) -> None:
+    scorer = trained_like(catalog)
+    weights = scorer.weights[batch.target_domain_ids[:, 0]]
+    parts = torch.stack(scorer.parts(batch), dim=-1)
+    scores = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T
+    torch.testing.assert_close((parts * weights[:, None]).sum(-1), scores, atol=1e-5, rtol=1e-5)

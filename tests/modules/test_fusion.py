@@ -45,17 +45,19 @@ def test_the_loss_is_the_softmax_over_the_trained_items_of_the_targets_domain(
 ) -> None:
     module = fused(datamodule).eval()
     batch = next(iter(datamodule.train_dataloader()))
-    users, items = module.scorer.user_vectors(batch), module.scorer.item_vectors()
-    expected = []
-    for row, column in (batch.target_ids > 0).nonzero().tolist():
-        domain = int(batch.target_domain_ids[row, column])
-        pool = datamodule.catalog.candidates[domain - 1]
-        pool = pool[datamodule.catalog.train_counts[pool] > 0]
-        logits = items[pool] @ users[row, column]
-        target = logits[pool == batch.target_ids[row, column]]
-        expected.append((logits.logsumexp(0) - target).item())
-    losses = sorted(module.losses(batch).tolist())
-    assert losses == pytest.approx(sorted(expected), abs=1e-4)
+    scales, bias = module.scorer.log_scales.exp(), module.scorer.bias
+    for index, channel in enumerate(module.scorer.channel_list()):
+        queries, keys = channel.queries(batch) * scales[index], channel.keys()
+        expected = []
+        for row, column in (batch.target_ids > 0).nonzero().tolist():
+            domain = int(batch.target_domain_ids[row, column])
+            pool = datamodule.catalog.candidates[domain - 1]
+            pool = pool[datamodule.catalog.train_counts[pool] > 0]
+            logits = keys[pool] @ queries[row, column] + bias[pool]
+            target = logits[pool == batch.target_ids[row, column]]
+            expected.append((logits.logsumexp(0) - target).item())
+        losses = sorted(module.losses(batch)[index].tolist())
+        assert losses == pytest.approx(sorted(expected), abs=1e-4)
 
 
 def test_a_batch_without_targets_has_a_finite_loss(datamodule: BehaviorDataModule) -> None:
@@ -101,5 +103,28 @@ def test_scores_follow_the_weights_after_further_training(
     trainer = fit(module, datamodule, tmp_path)
     before = trainer.test(module, datamodule, verbose=False)
     with torch.no_grad():
-        module.scorer.bias += torch.randn(len(module.scorer.bias)) * 10
+        module.scorer.bias += torch.randn(len(module.scorer.bias)) * 100
     assert trainer.test(module, datamodule, verbose=False) != before
+
+
+def test_weights_are_fitted_on_validation_targets_in_a_fit_only(
+    datamodule: BehaviorDataModule, tmp_path: Path
+) -> None:
+    module = fused(datamodule)
+    trainer = fit(module, datamodule, tmp_path)
+    fitted = module.scorer.weights.clone()
+    module.scorer.set_weights(1, torch.tensor([1.0, 9.0, 9.0]))
+    trainer.validate(module, datamodule, verbose=False)
+    assert module.scorer.weights[1].tolist() == [1.0, 9.0, 9.0]
+    module.fit_weights(datamodule.val_dataloader())
+    torch.testing.assert_close(module.scorer.weights, fitted)
+
+
+def test_weights_of_the_config_stay_without_calibration(
+    datamodule: BehaviorDataModule, tmp_path: Path
+) -> None:
+    module = fused(datamodule)
+    module.calibration_targets = 0
+    before = module.scorer.weights.clone()
+    fit(module, datamodule, tmp_path)
+    assert torch.equal(module.scorer.weights, before)

@@ -23,38 +23,64 @@ class Explanation(NamedTuple):
 
 
 class FusionScorer(nn.Module):
-    """Score items by channels: ``sum_c w[c, d] * cos(q_c(u), k_c(j)) / temperature + b_j``.
+    """Score items by ``sum_c w[c, d] * cos(q_c(u), k_c(j)) / t_c + w[prior, d] * b_j``.
 
-    Shapes: B histories, P targets, N items, V sum of the channels' widths plus one.
+    Every channel has its own temperature ``t_c`` and is trained by its own softmax; the weights by
+    domain are no parameters but fitted on targets that no channel was trained on (`set_weights`).
+    Trained together, the channel that remembers the training transitions would silence the rest.
+
+    Shapes: B histories, P targets, C channels, N items, V sum of the channels' widths plus one.
+
+    Args:
+        catalog: What the data knows.
+        channels: Settings of the channels.
+        temperature: Temperature of each channel's cosine before training.
     """
 
+    weights: Tensor
+
     def __init__(
-        self,
-        catalog: Catalog,
-        channels: Sequence[ChannelConfig],
-        temperature: float = 0.07,
-        use_bias: bool = True,
+        self, catalog: Catalog, channels: Sequence[ChannelConfig], temperature: float = 0.07
     ) -> None:
         super().__init__()
         self.channels = nn.ModuleList(config.build(catalog) for config in channels)
-        weights = torch.tensor([config.weight for config in channels])
+        self.log_scales = nn.Parameter(torch.full((len(channels),), -math.log(temperature)))
+        # Popularity is the best guess about an item of which nothing else is known.
+        self.bias = nn.Parameter(catalog.train_counts.float().log1p())
+        weights = torch.tensor([*(config.weight for config in channels), 1.0])
         # Row 0 belongs to padding: targets that are none.
-        self.weights = nn.Parameter(weights.repeat(len(catalog.domains) + 1, 1))  # (domains + 1, C)
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
-        self.bias = nn.Parameter(torch.zeros(catalog.num_items + 1), requires_grad=use_bias)
+        self.register_buffer("weights", weights.repeat(len(catalog.domains) + 1, 1))
+
+    def channel_list(self) -> list[Channel]:
+        """Return the channels, in the order of the weights."""
+        return [channel for channel in self.channels if isinstance(channel, Channel)]
+
+    def set_weights(self, domain: int, weights: Tensor) -> None:
+        """Set the weights of the channels and of the item bias, ``(C + 1,)``, in one domain."""
+        self.weights[domain] = weights
 
     def user_vectors(self, batch: SequenceBatch) -> Tensor:
         """Return the user side of the inner product, shape ``(B, P, V)``."""
-        weights = self.weights[batch.target_domain_ids] * self.log_scale.exp()  # (B, P, C)
+        weights = self.weights[batch.target_domain_ids]  # (B, P, C + 1)
+        scales = self.log_scales.exp() * weights[..., :-1]
         queries = [
-            channel.queries(batch) * weights[..., index, None]
-            for index, channel in enumerate(self._channels())
+            channel.queries(batch) * scales[..., index, None]
+            for index, channel in enumerate(self.channel_list())
         ]
-        return torch.cat([*queries, torch.ones_like(queries[0][..., :1])], dim=-1)
+        return torch.cat([*queries, weights[..., -1:]], dim=-1)
 
     def item_vectors(self) -> Tensor:
         """Return the item side of the inner product, padding first, shape ``(N + 1, V)``."""
-        return torch.cat([*(c.keys() for c in self._channels()), self.bias[:, None]], dim=-1)
+        return torch.cat([*(c.keys() for c in self.channel_list()), self.bias[:, None]], dim=-1)
+
+    def parts(self, batch: SequenceBatch) -> tuple[Tensor, ...]:
+        """Return what weights multiply: each channel's scores and the bias, ``(B, N + 1)`` each."""
+        scales = self.log_scales.exp()
+        scores = [
+            channel.queries(batch)[:, 0] @ channel.keys().T * scales[index]
+            for index, channel in enumerate(self.channel_list())
+        ]
+        return (*scores, self.bias.expand(len(batch.item_ids), -1))
 
     def explain(self, batch: SequenceBatch, item_ids: Tensor) -> Explanation:
         """Return the channels and the history interactions behind the scores of items.
@@ -63,19 +89,16 @@ class FusionScorer(nn.Module):
             batch: Histories with one target domain each.
             item_ids: Items to be explained, shape ``(B, K)``.
         """
-        weights = self.weights[batch.target_domain_ids] * self.log_scale.exp()  # (B, 1, C)
-        scores, causes = [], torch.zeros(())
-        for index, channel in enumerate(self._channels()):
+        weights = self.weights[batch.target_domain_ids][..., :-1] * self.log_scales.exp()
+        scores, causes = [], torch.zeros((), device=item_ids.device)
+        for index, channel in enumerate(self.channel_list()):
             keys = channel.keys()[item_ids]  # (B, K, D)
-            weight = weights[..., index]
+            weight = weights[..., index]  # (B, 1)
             scores.append((keys * channel.queries(batch)).sum(dim=-1) * weight)
             causes = causes + channel.contributions(batch, item_ids) * weight[..., None]
         best = causes.max(dim=-1)
         return Explanation(
-            channel_names=tuple(channel.name for channel in self._channels()),
+            channel_names=tuple(channel.name for channel in self.channel_list()),
             channel_scores=torch.stack(scores, dim=-1),
             causes=torch.where(best.values > 0, best.indices, -1),
         )
-
-    def _channels(self) -> list[Channel]:
-        return [channel for channel in self.channels if isinstance(channel, Channel)]

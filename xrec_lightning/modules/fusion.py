@@ -1,15 +1,18 @@
 """Train the fusion recommender."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
 from xrec_lightning.metrics.ranking import RankMetric
+from xrec_lightning.models.calibration import Evidence, concatenate, fit_weights
 from xrec_lightning.models.channels.base import ChannelConfig
 from xrec_lightning.models.fusion import FusionScorer
 from xrec_lightning.models.losses import sampled_softmax_loss
@@ -18,7 +21,9 @@ from xrec_lightning.modules.ranking import RankingModule
 
 
 class FusionRecommender(RankingModule):
-    """Score items by channels, trained with a softmax over the target's own domain.
+    """Score items by channels, each trained with a softmax over the target's own domain.
+
+    Before each validation of a fit the channels' weights are fitted on validation targets.
 
     Args:
         catalog: What the data knows; linked from the datamodule.
@@ -26,11 +31,14 @@ class FusionRecommender(RankingModule):
         num_negatives: Negatives that the targets of a batch share in each domain; a domain with
             fewer items is ranked in full.
         temperature: Temperature of the cosine logits before training.
-        use_bias: Whether every item has a trainable bias.
+        calibration_targets: Validation targets of each domain that the weights are fitted on; 0
+            keeps the weights of the config.
         optimizer: Optimizer of all parameters.
         metrics: Ranking metrics of validation and test; the usual ones when not given.
         top_k: Items a row of ``predict`` returns.
     """
+
+    train_counts: Tensor
 
     def __init__(
         self,
@@ -38,15 +46,17 @@ class FusionRecommender(RankingModule):
         channels: list[ChannelConfig],
         num_negatives: int = 512,
         temperature: float = 0.07,
-        use_bias: bool = True,
+        calibration_targets: int = 2048,
         optimizer: OptimizerCallable = AdamW,
         metrics: Sequence[RankMetric] | None = None,
         top_k: int = 10,
     ) -> None:
         super().__init__(catalog, metrics, top_k)
-        self.scorer = FusionScorer(catalog, channels, temperature, use_bias)
+        self.scorer = FusionScorer(catalog, channels, temperature)
         self.negatives = DomainNegatives(catalog, num_negatives)
+        self.calibration_targets = calibration_targets
         self.optimizer = optimizer
+        self.register_buffer("train_counts", catalog.train_counts, persistent=False)
         self._item_vectors: Tensor | None = None
 
     @override
@@ -56,31 +66,39 @@ class FusionRecommender(RankingModule):
     @override
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
         losses = self.losses(batch)
-        loss = losses.sum() / max(1, len(losses))  # windows of one basket hold no target
-        self.log("train/loss", loss, batch_size=max(1, len(losses)), prog_bar=True)
+        count = max(1, losses.size(1))  # windows of one basket hold no target
+        means = losses.sum(dim=1) / count
+        names = [channel.name for channel in self.scorer.channel_list()]
+        for name, mean in zip(names, means, strict=True):
+            self.log(f"train/loss/{name}", mean, batch_size=count)
+        loss = means.sum()
+        self.log("train/loss", loss, batch_size=count, prog_bar=True)
         return loss
 
     def losses(self, batch: SequenceBatch) -> Tensor:
-        """Return the loss of every target of ``batch``, one domain after the other."""
-        user_vectors = self.scorer.user_vectors(batch)
-        item_vectors = self.scorer.item_vectors()
-        losses = [user_vectors.flatten()[:0]]  # keeps the graph when no target is there
-        for domain in range(1, len(self.catalog.domains) + 1):
-            is_here = batch.target_domain_ids == domain
-            target_ids = batch.target_ids[is_here]
-            if len(target_ids) == 0:
-                continue
-            users = user_vectors[is_here]  # (T, V)
-            negative_ids = self.negatives.sample(domain).to(target_ids.device)
-            losses.append(
-                sampled_softmax_loss(
-                    (users * item_vectors[target_ids]).sum(dim=-1),
-                    users @ item_vectors[negative_ids].T,
-                    target_ids[:, None] == negative_ids,
-                    log_expected=None,
+        """Return the loss of every channel and target, one domain after the other, ``(C, T)``."""
+        negatives = [
+            self.negatives.sample(domain).to(batch.item_ids.device)
+            for domain in range(1, len(self.catalog.domains) + 1)
+        ]
+        rows = []
+        for index, channel in enumerate(self.scorer.channel_list()):
+            queries = channel.queries(batch) * self.scorer.log_scales[index].exp()
+            keys, bias = channel.keys(), self.scorer.bias
+            losses = [queries.flatten()[:0]]  # keeps the graph when no target is there
+            for domain, negative_ids in enumerate(negatives, start=1):
+                is_here = batch.target_domain_ids == domain
+                target_ids, query = batch.target_ids[is_here], queries[is_here]
+                losses.append(
+                    sampled_softmax_loss(
+                        (query * keys[target_ids]).sum(dim=-1) + bias[target_ids],
+                        query @ keys[negative_ids].T + bias[negative_ids],
+                        target_ids[:, None] == negative_ids,
+                        log_expected=None,
+                    )
                 )
-            )
-        return torch.cat(losses)
+            rows.append(torch.cat(losses))
+        return torch.stack(rows)
 
     @override
     def scores(self, batch: SequenceBatch) -> Tensor:
@@ -91,6 +109,10 @@ class FusionRecommender(RankingModule):
     @override
     def on_validation_epoch_start(self) -> None:
         self._item_vectors = None
+        is_fit = self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking
+        if is_fit and self.calibration_targets > 0:
+            loaders = cast("Iterable[SequenceBatch]", self.trainer.val_dataloaders)
+            self.fit_weights(loaders)
 
     @override
     def on_test_epoch_start(self) -> None:
@@ -99,3 +121,40 @@ class FusionRecommender(RankingModule):
     @override
     def on_predict_epoch_start(self) -> None:
         self._item_vectors = None
+
+    @torch.no_grad()
+    def fit_weights(self, batches: Iterable[SequenceBatch]) -> None:
+        """Fit the weights of the channels in each domain on held-out targets.
+
+        With several processes each fits on its share; the weights of the first one count.
+
+        Args:
+            batches: Evaluation batches with one target a row.
+        """
+        collected: list[list[Evidence]] = [[] for _ in self.catalog.domains]
+        for batch in batches:
+            batch = self.transfer_batch_to_device(batch, self.device, 0)
+            parts = self.scorer.parts(batch)
+            for domain, rows in enumerate(collected, start=1):
+                missing = self.calibration_targets - sum(len(row.targets) for row in rows)
+                rows.append(self._evidence(batch, parts, domain, missing))
+        for domain, rows in enumerate(collected, start=1):
+            evidence = concatenate(rows)
+            if len(evidence.targets) > 0:
+                self.scorer.set_weights(domain, fit_weights(evidence, self.scorer.weights[0]))
+        self.scorer.weights = self.trainer.strategy.broadcast(self.scorer.weights)
+
+    def _evidence(
+        self, batch: SequenceBatch, parts: tuple[Tensor, ...], domain: int, limit: int
+    ) -> Evidence:
+        """Return the parts of the scores of at most ``limit`` warm targets of ``domain``."""
+        target_ids = batch.target_ids[:, 0]
+        is_here = batch.target_domain_ids[:, 0] == domain
+        rows = (is_here & (self.train_counts[target_ids] > 0)).nonzero()[:limit, 0]
+        item_ids = self.catalog.candidates[domain - 1].to(self.device)
+        seen = torch.zeros_like(parts[0], dtype=torch.bool).scatter_(1, batch.seen_ids, value=True)
+        return Evidence(
+            parts=tuple(part[rows][:, item_ids] for part in parts),
+            is_excluded=seen[rows][:, item_ids],
+            targets=torch.searchsorted(item_ids, target_ids[rows]),
+        )

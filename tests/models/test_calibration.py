@@ -1,0 +1,62 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from xrec_lightning.models.calibration import Evidence, concatenate, fit_weights, mean_gain
+
+
+def evidence(num_targets: int = 300) -> Evidence:
+    """The target wins by the second part alone; the first is noise, the third misleads."""
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randint(0, 40, (num_targets,), generator=generator)
+    is_target = torch.arange(40) == targets[:, None]
+    noise = torch.randn(num_targets, 40, generator=generator)
+    helpful = torch.randn(num_targets, 40, generator=generator) + 2.0 * is_target
+    harmful = torch.randn(num_targets, 40, generator=generator) - 2.0 * is_target
+    excluded = (torch.rand(num_targets, 40, generator=generator) < 0.1) & ~is_target
+    return Evidence((noise, helpful, harmful), excluded, targets)
+
+
+def test_mean_gain_equals_a_loop_over_targets() -> None:
+    case = evidence(50)
+    scores = case.parts[1].numpy()
+    gains = []
+    for row, target in enumerate(case.targets.tolist()):
+        allowed = ~case.is_excluded[row].numpy()
+        rank = int((scores[row][allowed] >= scores[row, target]).sum())
+        gains.append(1 / math.log2(1 + rank))
+    assert mean_gain(case, case.parts[1]) == pytest.approx(np.mean(gains), abs=1e-6)
+
+
+def test_ties_count_against_the_target() -> None:
+    case = Evidence((torch.zeros(1, 3),), torch.zeros(1, 3).bool(), torch.tensor([1]))
+    assert mean_gain(case, case.parts[0]) == pytest.approx(1 / math.log2(4))
+
+
+def test_helpful_parts_gain_weight_and_harmful_ones_lose_it() -> None:
+    case = evidence()
+    start = torch.tensor([1.0, 0.3, 0.3])
+    fitted = fit_weights(case, start)
+    assert fitted[0] == 1.0
+    assert fitted[1] > 1.0
+    assert fitted[2] == 0.0
+    before = sum(w * part for w, part in zip(start, case.parts, strict=True))
+    after = sum(w * part for w, part in zip(fitted, case.parts, strict=True))
+    assert mean_gain(case, after) > mean_gain(case, before)
+
+
+def test_a_weight_of_zero_is_kept_where_nothing_helps() -> None:
+    case = evidence()
+    assert fit_weights(case, torch.tensor([1.0, 0.5, 0.0]))[2] == 0.0
+
+
+def test_pieces_become_one() -> None:
+    case = evidence(20)
+    pieces = [
+        Evidence(tuple(p[rows] for p in case.parts), case.is_excluded[rows], case.targets[rows])
+        for rows in (slice(0, 7), slice(7, 7), slice(7, 20))
+    ]
+    whole = concatenate(pieces)
+    assert mean_gain(whole, whole.parts[1]) == mean_gain(case, case.parts[1])
