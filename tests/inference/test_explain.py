@@ -4,16 +4,15 @@ import torch
 
 from xrec_lightning.batches import SequenceBatch
 from xrec_lightning.inference.explain import reasons, short_titles
+from xrec_lightning.models.channels.base import Phrase
 from xrec_lightning.models.fusion import Explanation
 
 NONE = torch.zeros(0)
+SEQUENCE = Phrase("often follows", "often follows such a history")
+KNOWLEDGE = Phrase("similar in meaning to", "similar in meaning to the history")
 
 
-def explain(
-    channel_scores: list[float],
-    cause: int,
-    channel_names: tuple[str, ...] = ("sequence", "knowledge"),
-) -> str:
+def explain(channel_scores: list[float], causes: list[int]) -> str:
     """Explain one item of one list, whose history is items 2 and 1, in kitchen."""
     batch = SequenceBatch(
         user_ids=torch.tensor([1]),
@@ -28,31 +27,30 @@ def explain(
         row_ids=NONE,
     )
     explanation = Explanation(
-        channel_names, torch.tensor([[channel_scores]]), torch.tensor([[cause]])
+        channel_names=("sequence", "knowledge"),
+        phrases=(SEQUENCE, KNOWLEDGE),
+        channel_scores=torch.tensor([[channel_scores]]),
+        causes=torch.tensor([[causes]]),
     )
     titles = pl.Series(["APPLE SAUCE", "PEAR"])
     return reasons(explanation, batch, titles, ("grocery", "kitchen")).item()
 
 
 @pytest.mark.parametrize(
-    ("channel_scores", "cause", "expected"),
+    ("channel_scores", "causes", "expected"),
     [
-        ([1.0, 3.0], 1, 'similar in meaning to "APPLE SAUCE" (knowledge 75 %)'),
-        ([3.0, 1.0], 0, 'often follows "PEAR" (sequence 75 %)'),
-        ([3.0, -9.0], 0, 'often follows "PEAR" (sequence 100 %)'),
-        ([1.0, 3.0], -1, "similar in meaning to the history (knowledge 75 %)"),
-        ([-1.0, -3.0], -1, "best of what is left in kitchen"),
-        ([0.0, 0.0], 1, "popular in kitchen"),
+        ([1.0, 3.0], [0, 1], 'similar in meaning to "APPLE SAUCE" (knowledge 75 %)'),
+        ([3.0, 1.0], [0, 1], 'often follows "PEAR" (sequence 75 %)'),
+        ([3.0, -9.0], [0, -1], 'often follows "PEAR" (sequence 100 %)'),
+        ([1.0, 3.0], [0, -1], "similar in meaning to the history (knowledge 75 %)"),
+        ([-1.0, -3.0], [-1, -1], "best of what is left in kitchen"),
+        ([0.0, 0.0], [1, 1], "popular in kitchen"),
     ],
 )
-def test_the_strongest_channel_and_the_cause_speak(
-    channel_scores: list[float], cause: int, expected: str
+def test_the_strongest_channel_and_its_own_cause_speak(
+    channel_scores: list[float], causes: list[int], expected: str
 ) -> None:
-    assert explain(channel_scores, cause) == expected
-
-
-def test_a_channel_without_a_phrase_of_its_own_still_speaks() -> None:
-    assert explain([1.0], 0, ("image",)) == 'goes with "PEAR" (image 100 %)'
+    assert explain(channel_scores, causes) == expected
 
 
 def test_titles_fall_back_to_text_and_id_and_are_short() -> None:
@@ -80,7 +78,8 @@ def test_several_lists_come_row_by_row() -> None:
         row_ids=NONE,
     )
     scores = torch.tensor([[[1.0], [1.0]], [[1.0], [0.0]]])
-    explanation = Explanation(("sequence",), scores, torch.tensor([[0, 1], [0, 0]]))
+    causes = torch.tensor([[0, 1], [0, 0]])[..., None]
+    explanation = Explanation(("sequence",), (SEQUENCE,), scores, causes)
     sentences = reasons(explanation, batch, pl.Series(["a", "b"]), ("grocery", "kitchen"))
     assert [sentence.split(" (")[0] for sentence in sentences] == [
         'often follows "a"',

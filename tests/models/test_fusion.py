@@ -49,10 +49,14 @@ def test_channel_scores_and_bias_sum_to_the_score(catalog: Catalog, batch: Seque
 
 
 def test_causes_are_interactions_of_the_history(catalog: Catalog, batch: SequenceBatch) -> None:
-    causes = trained_like(catalog).explain(batch, torch.tensor([[3], [6], [1]])).causes
-    assert -1 <= causes[0, 0] <= 3
-    assert -1 <= causes[1, 0] <= 1
-    assert causes[2, 0] == -1
+    scorer, item_ids = trained_like(catalog), torch.tensor([[3], [6], [1]])
+    causes = scorer.explain(batch, item_ids).causes
+    assert causes.shape == (3, 1, 2)
+    for index, channel in enumerate(scorer.channel_list()):
+        parts = channel.contributions(batch, item_ids)[:, 0]
+        for row, cause in enumerate(causes[:, 0, index].tolist()):
+            assert cause == (int(parts[row].argmax()) if parts[row].max() > 0 else -1)
+    assert (causes[2] == -1).all()
 
 
 def test_before_training_the_score_is_text_neighbors_and_popularity(

@@ -1,7 +1,6 @@
 """Why an item is recommended, as a sentence."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,26 +12,6 @@ from xrec_lightning.schema import ITEM_ID, REASON, TEXT, TITLE
 
 MAX_TITLE_LENGTH = 60
 """Characters of a title that a sentence shows."""
-
-
-class Phrase(NamedTuple):
-    """How a channel speaks."""
-
-    with_cause: str
-    """Comes before the title of a history item."""
-    alone: str
-    """Said where no history item stands out."""
-
-
-PHRASES = {
-    "sequence": Phrase("often follows", "often follows such a history"),
-    "knowledge": Phrase("similar in meaning to", "similar in meaning to the history"),
-    "graph": Phrase("linked in the knowledge graph to", "linked to the history"),
-    "collaborative": Phrase("often chosen together with", "often chosen with such a history"),
-    "profile": Phrase("fits the profile and", "fits the profile"),
-}
-"""What people read for a channel; one that is not listed here speaks in `OTHER`."""
-OTHER = Phrase("goes with", "goes with the history")
 
 
 def short_titles(items: pl.DataFrame) -> pl.Series:
@@ -49,9 +28,9 @@ def reasons(
     """Return a sentence for each explained item, row by row, ``B * K`` of them.
 
     A sentence names the channel that adds most to the score, its share of what the channels add,
-    and the history item that causes the score most. For a user of whom no channel knows anything,
-    only the popularity of the item is left; where all channels speak against every item, the best
-    of them is called just that.
+    and the history item that adds most to that channel. For a user of whom no channel knows
+    anything, only the popularity of the item is left; where all channels speak against every item,
+    the best of them is called just that.
 
     Args:
         explanation: Channel scores and causes of B lists of K items.
@@ -62,8 +41,8 @@ def reasons(
     positive = explanation.channel_scores.detach().float().clamp_min(0)  # (B, K, C)
     strongest = positive.max(dim=-1)
     shares = strongest.values / positive.sum(dim=-1).clamp_min(1e-12)  # (B, K)
-    causes = batch.item_ids.gather(1, explanation.causes.clamp_min(0))
-    causes = causes.masked_fill(explanation.causes < 0, 0)
+    positions = explanation.causes.gather(2, strongest.indices[..., None])[..., 0]  # (B, K)
+    causes = batch.item_ids.gather(1, positions.clamp_min(0)).masked_fill(positions < 0, 0)
     names = pl.Series(explanation.channel_names, dtype=pl.String)
     domain_names = pl.Series(domains, dtype=pl.String)
     target_domains = batch.target_domain_ids[:, :1].expand_as(causes)
@@ -76,7 +55,7 @@ def reasons(
             "domain": _names_of(target_domains.flatten().cpu().numpy(), domain_names),
         }
     )
-    return frame.select(_sentence(explanation.channel_names).alias(REASON))[REASON]
+    return frame.select(_sentence(explanation).alias(REASON))[REASON]
 
 
 def _names_of(indices: NDArray[np.int64], names: pl.Series) -> pl.Series:
@@ -85,12 +64,10 @@ def _names_of(indices: NDArray[np.int64], names: pl.Series) -> pl.Series:
     return padded.gather(indices)
 
 
-def _sentence(channel_names: Sequence[str]) -> pl.Expr:
-    phrases = {name: PHRASES.get(name, OTHER) for name in channel_names}
-    with_cause = pl.col("channel").replace(
-        {name: phrase.with_cause for name, phrase in phrases.items()}
-    )
-    alone = pl.col("channel").replace({name: phrase.alone for name, phrase in phrases.items()})
+def _sentence(explanation: Explanation) -> pl.Expr:
+    spoken = list(zip(explanation.channel_names, explanation.phrases, strict=True))
+    with_cause = pl.col("channel").replace({name: phrase.with_cause for name, phrase in spoken})
+    alone = pl.col("channel").replace({name: phrase.alone for name, phrase in spoken})
     share = pl.format(" ({} {} %)", "channel", "percent")
     return (
         pl.when("is_silent")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xrec_lightning.batches import Catalog, SequenceBatch
-from xrec_lightning.models.channels.base import Channel, ChannelConfig
+from xrec_lightning.models.channels.base import Channel, ChannelConfig, Phrase
 
 
 class Explanation(NamedTuple):
@@ -16,10 +16,12 @@ class Explanation(NamedTuple):
 
     channel_names: tuple[str, ...]
     """Names of the channels, in the order of ``channel_scores``."""
+    phrases: tuple[Phrase, ...]
+    """How each channel explains itself to people."""
     channel_scores: Tensor
     """What each channel adds to the score, shape ``(B, K, C)``."""
     causes: Tensor
-    """Position of the history interaction that adds most, -1 where none adds, ``(B, K)``."""
+    """Position of the interaction that adds most to each channel, -1: none does, ``(B, K, C)``."""
 
 
 class FusionScorer(nn.Module):
@@ -90,15 +92,15 @@ class FusionScorer(nn.Module):
             item_ids: Items to be explained, shape ``(B, K)``.
         """
         weights = self.weights[batch.target_domain_ids][..., :-1] * self.log_scales.exp()
-        scores, causes = [], torch.zeros((), device=item_ids.device)
+        scores, causes = [], []
         for index, channel in enumerate(self.channel_list()):
             keys = channel.keys()[item_ids]  # (B, K, D)
-            weight = weights[..., index]  # (B, 1)
-            scores.append((keys * channel.queries(batch)).sum(dim=-1) * weight)
-            causes = causes + channel.contributions(batch, item_ids) * weight[..., None]
-        best = causes.max(dim=-1)
+            scores.append((keys * channel.queries(batch)).sum(dim=-1) * weights[..., index])
+            best = channel.contributions(batch, item_ids).max(dim=-1)
+            causes.append(torch.where(best.values > 0, best.indices, -1))
         return Explanation(
             channel_names=tuple(channel.name for channel in self.channel_list()),
+            phrases=tuple(channel.phrase for channel in self.channel_list()),
             channel_scores=torch.stack(scores, dim=-1),
-            causes=torch.where(best.values > 0, best.indices, -1),
+            causes=torch.stack(causes, dim=-1),
         )

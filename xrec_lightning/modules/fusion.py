@@ -46,7 +46,7 @@ class FusionRecommender(RankingModule):
         channels: list[ChannelConfig],
         num_negatives: int = 512,
         temperature: float = 0.07,
-        calibration_targets: int = 2048,
+        calibration_targets: int = 1024,
         optimizer: OptimizerCallable = AdamW,
         metrics: Sequence[RankMetric] | None = None,
         top_k: int = 10,

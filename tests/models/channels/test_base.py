@@ -1,7 +1,6 @@
 import torch
 
-from xrec_lightning.batches import SequenceBatch
-from xrec_lightning.models.channels.base import last_states, normalize, without_position
+from xrec_lightning.models.channels.base import last_states, normalize
 
 
 def test_normalize_keeps_zero_vectors() -> None:
@@ -13,10 +12,3 @@ def test_last_states_are_zero_without_history() -> None:
     hidden = torch.arange(6.0).reshape(1, 3, 2)
     states = last_states(hidden, torch.tensor([[2, 0, -1]]))
     assert states.tolist() == [[[4.0, 5.0], [0.0, 1.0], [0.0, 0.0]]]
-
-
-def test_a_removed_interaction_moves_the_later_ones_up(batch: SequenceBatch) -> None:
-    shorter = without_position(batch, 1)
-    assert shorter.item_ids.tolist() == [[1, 2, 8], [3, 0, 0], [0, 0, 0]]
-    assert shorter.state_positions.tolist() == [[2], [0], [-1]]
-    assert without_position(batch, 2).state_positions.tolist() == [[2], [1], [-1]]

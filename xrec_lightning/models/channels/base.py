@@ -2,10 +2,20 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from xrec_lightning.batches import Catalog, SequenceBatch
+
+
+class Phrase(NamedTuple):
+    """How a channel explains an item to people."""
+
+    with_cause: str
+    """Comes before the title of a history item."""
+    alone: str
+    """Said where no history item stands out."""
 
 
 class Channel(nn.Module, ABC):
@@ -16,6 +26,9 @@ class Channel(nn.Module, ABC):
     """
 
     name: str
+    """Name in logs, files and reasons."""
+    phrase: Phrase
+    """What people read as the reason."""
 
     @abstractmethod
     def queries(self, batch: SequenceBatch) -> Tensor:
@@ -68,18 +81,3 @@ def last_states(hidden: Tensor, state_positions: Tensor) -> Tensor:
     """
     index = state_positions.clamp_min(0)[..., None].expand(-1, -1, hidden.size(-1))
     return hidden.gather(1, index) * (state_positions >= 0)[..., None]
-
-
-def without_position(batch: SequenceBatch, position: int) -> SequenceBatch:
-    """Return histories from which the interaction at ``position`` is removed.
-
-    The rest moves up; the state of a target after it moves along.
-    """
-    keep = [index for index in range(batch.item_ids.size(1)) if index != position]
-    states = batch.state_positions - (batch.state_positions >= position).long()
-    return batch._replace(
-        item_ids=batch.item_ids[:, keep],
-        domain_ids=batch.domain_ids[:, keep],
-        times=batch.times[:, keep],
-        state_positions=states,
-    )

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
 from xrec_lightning.knowledge.whitening import Whitening
-from xrec_lightning.models.channels.base import Channel, ChannelConfig, normalize
+from xrec_lightning.models.channels.base import Channel, ChannelConfig, Phrase, normalize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,7 @@ class KnowledgeChannel(Channel):
     """
 
     name = "knowledge"
+    phrase = Phrase("similar in meaning to", "similar in meaning to the history")
     vectors: Tensor
 
     def __init__(self, config: KnowledgeChannelConfig, catalog: Catalog) -> None:

@@ -11,9 +11,9 @@ from xrec_lightning.batches import Catalog, SequenceBatch
 from xrec_lightning.models.channels.base import (
     Channel,
     ChannelConfig,
+    Phrase,
     last_states,
     normalize,
-    without_position,
 )
 from xrec_lightning.models.channels.knowledge import whitened_vectors
 from xrec_lightning.models.sequence.base import EncoderConfig
@@ -46,11 +46,12 @@ class SequenceChannel(Channel):
     """
 
     name = "sequence"
+    phrase = Phrase("often follows", "often follows such a history")
     is_trained: Tensor
 
     def __init__(self, config: SequenceChannelConfig, catalog: Catalog) -> None:
         super().__init__()
-        width = config.encoder.embed_dim
+        width = self.width = config.encoder.embed_dim
         self.encoder = config.encoder.build()
         self.item_embedding = nn.Embedding(catalog.num_items + 1, width, padding_idx=0)
         self.domain_embedding = nn.Embedding(len(catalog.domains) + 1, width, padding_idx=0)
@@ -66,8 +67,8 @@ class SequenceChannel(Channel):
 
     @override
     def queries(self, batch: SequenceBatch) -> Tensor:
-        inputs = self.item_embedding(batch.item_ids) + self.domain_embedding(batch.domain_ids)
-        return normalize(last_states(self.encoder(inputs), batch.state_positions))
+        hidden = self._encode(batch.item_ids, batch.domain_ids)
+        return normalize(last_states(hidden, batch.state_positions))
 
     @override
     def keys(self) -> Tensor:
@@ -75,17 +76,22 @@ class SequenceChannel(Channel):
 
     @override
     def contributions(self, batch: SequenceBatch, item_ids: Tensor) -> Tensor:
-        keys = self.keys()[item_ids]  # (B, K, D)
-        full = (keys * self.queries(batch)).sum(dim=-1)
-        changes = []
-        for position in range(batch.item_ids.size(1)):
-            shorter = without_position(batch, position)
-            if shorter.item_ids.size(1) == 0:
-                changes.append(full)
-                continue
-            score = (keys * self.queries(shorter)).sum(dim=-1)
-            is_cause = (position <= batch.state_positions) & (batch.item_ids[:, position] > 0)[
-                :, None
-            ]
-            changes.append((full - score) * is_cause)
-        return torch.stack(changes, dim=-1)
+        # A user's requests in several domains share one history, which is encoded once.
+        length = batch.item_ids.size(1)
+        rows = torch.cat([batch.item_ids, batch.domain_ids, batch.state_positions], dim=1)
+        rows, inverse = torch.unique(rows, dim=0, return_inverse=True)
+        history, domains, states = rows[:, :length], rows[:, length:-1], rows[:, -1:]  # (U, L)
+        removed = torch.arange(length, device=rows.device)
+        keep = torch.stack([removed[removed != position] for position in removed])  # (L, L - 1)
+        left = states - (states >= removed).long()  # (U, L)
+        shorter = self._encode(history[:, keep].flatten(0, 1), domains[:, keep].flatten(0, 1))
+        queries = normalize(last_states(shorter, left.reshape(-1, 1))[:, 0])
+        queries = queries.view(len(rows), length, -1)[inverse]  # (B, L, D)
+        change = self.queries(batch) - queries * (left >= 0)[inverse][..., None]
+        is_cause = (removed <= batch.state_positions)[:, None] & (batch.item_ids > 0)[:, None]
+        return self.keys()[item_ids] @ change.transpose(1, 2) * is_cause
+
+    def _encode(self, item_ids: Tensor, domain_ids: Tensor) -> Tensor:
+        if item_ids.size(1) == 0:  # nothing is left of a history of one
+            return self.item_embedding.weight.new_zeros(len(item_ids), 1, self.width)
+        return self.encoder(self.item_embedding(item_ids) + self.domain_embedding(domain_ids))

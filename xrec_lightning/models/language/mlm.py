@@ -38,7 +38,7 @@ class MaskedLanguageModel(nn.Module):
         loaded = AutoModelForMaskedLM.from_pretrained(
             resolve_pretrained(name), dtype="float32", output_loading_info=True
         )
-        self.model: PreTrainedModel = loaded[0]
+        self.model: PreTrainedModel = loaded[0].train()
         self.head = masked_head(self.model)
         if loaded[1]["missing_keys"]:
             start_as_identity(self.head)
