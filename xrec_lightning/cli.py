@@ -9,16 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 from typing_extensions import override
 
+from xrec_lightning.callbacks.prediction_writer import PredictionWriter
 from xrec_lightning.callbacks.rank_writer import RankWriter
 from xrec_lightning.callbacks.run_checkpoint import BEST, LAST, RunCheckpoint, checkpoint_path
-from xrec_lightning.callbacks.save_config import SaveRunConfig
+from xrec_lightning.callbacks.save_config import CONFIG_FILE, SaveRunConfig
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.parsing import explain, option_names
 
@@ -42,6 +45,30 @@ def main(arguments: Sequence[str]) -> Path:
     return Path(cli.trainer.default_root_dir)
 
 
+def load_run(folder: Path, overrides: Sequence[str] = ()) -> "XrecCLI":
+    """Return the module, with its best weights, and the datamodule of a run.
+
+    Args:
+        folder: Run folder.
+        overrides: More of the command line of ``xrec predict``, such as ``--data.init_args.…``.
+
+    Raises:
+        FileNotFoundError: If the run has no config or no checkpoint.
+        ValueError: If the checkpoint does not fit the data.
+    """
+    config, weights = folder / CONFIG_FILE, checkpoint_path(folder, BEST)
+    for path in (config, weights):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist: train the run first (`xrec fit`)")
+    _quieten()
+    root = f"--trainer.default_root_dir={folder}"
+    cli = _LoadedRun(["predict", f"--config={config}", root, *overrides])
+    checkpoint = torch.load(weights, map_location="cpu", weights_only=True)
+    cli.model.on_load_checkpoint(checkpoint)
+    cli.model.load_state_dict(checkpoint["state_dict"])
+    return cli
+
+
 class XrecCLI(LightningCLI):
     """Any of our modules on any of our datamodules, by `class_path`.
 
@@ -57,7 +84,7 @@ class XrecCLI(LightningCLI):
             LightningModule,
             LightningDataModule,
             save_config_callback=SaveRunConfig,
-            trainer_defaults={"callbacks": RankWriter()},
+            trainer_defaults={"callbacks": [RankWriter(), PredictionWriter()]},
             seed_everything_default=0,
             parser_kwargs={**strict, **{name: dict(strict) for name in self.subcommands()}},
             subclass_mode_model=True,
@@ -85,6 +112,8 @@ class XrecCLI(LightningCLI):
             parser.set_defaults({"ckpt_path": BEST})
         if subcommand in ("validate", "test"):
             parser.set_defaults({"verbose": False})  # the table has a row for each slice
+        if subcommand == "predict":
+            parser.set_defaults({"return_predictions": False})  # they are written to a file
         return parser
 
     @override
@@ -121,6 +150,16 @@ class XrecCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
     @override
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        chosen = config["callbacks"] if isinstance(config["callbacks"], list) else []
+        if config["enable_progress_bar"] is not False and not any(
+            isinstance(each, ProgressBar) for each in chosen
+        ):
+            # Results go to the standard output, progress does not.
+            callbacks = [*callbacks, RichProgressBar(console_kwargs={"stderr": True})]
+        return super()._instantiate_trainer(config, callbacks)
+
+    @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
         kwargs["weights_only"] = True
@@ -154,6 +193,14 @@ class XrecCLI(LightningCLI):
         for key, value in sorted(self.trainer.callback_metrics.items()):
             if key.count("/") == 1:
                 sys.stdout.write(f"{key:<24} {value.item():.4f}\n")
+
+
+class _LoadedRun(XrecCLI):
+    """Data and model of a run; nothing is run."""
+
+    @override
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Leave it to the caller what to do with them."""
 
 
 def _quieten() -> None:

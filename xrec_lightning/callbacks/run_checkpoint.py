@@ -50,6 +50,15 @@ class RunCheckpoint(ModelCheckpoint):
         # A baseline takes no optimizer step, and step 0 counts as saved already.
         self._last_global_step_saved = -1
 
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_end(trainer, pl_module)
+        # A model that counts takes no optimizer step, and without one nothing was saved.
+        if trainer.global_step == 0 and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            for name in (BEST, LAST):
+                path = checkpoint_path(Path(trainer.default_root_dir), name)
+                trainer.save_checkpoint(path, self.save_weights_only)
+
 
 def checkpoint_path(run_folder: Path, name: str) -> Path:
     """Return where the checkpoint ``best`` or ``last`` of a run lies."""

@@ -1,0 +1,135 @@
+"""``xrec run``: the stages of a pipeline, each in a process of its own."""
+
+import os
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
+from pathlib import Path
+
+from xrec_lightning.__main__ import run_command
+from xrec_lightning.data.errors import InputError, suggest
+from xrec_lightning.pipeline import (
+    DONE_FILE,
+    OUTPUT_FILE,
+    Done,
+    Pipeline,
+    Stage,
+    load_pipeline,
+    read_done,
+    stage_key,
+)
+
+SELF_CHECKING = ("prepare",)
+"""Commands that find out themselves whether their inputs have changed; they always run."""
+
+OUTPUT_WIDTH = 160
+"""Columns of the tables in a stage's output."""
+
+
+def main(arguments: Sequence[str]) -> Path:
+    """Run the stages of a pipeline that have changed and return its folder."""
+    options = _parser().parse_args(arguments)
+    pipeline = load_pipeline(options.pipeline)
+    names = [stage.name for stage in pipeline.stages]
+    for name in (options.first, options.only):
+        if name not in (None, *names):
+            raise InputError(f"{options.pipeline}: no stage is {name}; {suggest(name, names)}")
+    _run_stages(pipeline, options)
+    if not options.dry_run and options.only is None:
+        _show(pipeline)
+    return Path(pipeline.output)
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="xrec run",
+        description="Run the stages of a pipeline file. A stage is skipped when its commands, its "
+        "config files, the package version and what it reads are those of its last finished run.",
+    )
+    parser.add_argument("pipeline", type=Path, help="YAML file with the stages")
+    parser.add_argument("--from", dest="first", metavar="STAGE", help="run this and all later ones")
+    parser.add_argument("--only", metavar="STAGE", help="run this one; the others are as they are")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be run")
+    return parser
+
+
+def _run_stages(pipeline: Pipeline, options: Namespace) -> None:
+    finished: dict[str, Done] = {}
+    is_forced = False
+    for position, stage in enumerate(pipeline.stages, start=1):
+        folder = pipeline.folder(stage.name)
+        title = f"[{position}/{len(pipeline.stages)}] {stage.name}"
+        is_forced = is_forced or stage.name == options.first
+        done = read_done(folder)
+        if options.only not in (None, stage.name):
+            if done is not None:
+                finished[stage.name] = done
+            continue
+        if missing := [name for name in stage.needs if name not in finished]:
+            raise InputError(f"stage {stage.name} reads {missing[0]}, which is not finished")
+        key = stage_key(stage, {name: finished[name] for name in stage.needs})
+        is_same = done is not None and done.key == key and options.only is None and not is_forced
+        if is_same and done is not None and not set(stage.commands) & set(SELF_CHECKING):
+            finished[stage.name] = done
+            _say(f"{title} … skipped (unchanged)")
+        elif options.dry_run:
+            finished[stage.name] = done or Done(key, 0.0, str(folder))
+            outputs = {name: Path(each.output) for name, each in finished.items()}
+            _say(f"{title} … would run")
+            for line in stage.lines({**outputs, stage.name: folder}):
+                _say("    xrec " + " ".join(line))
+        else:
+            finished[stage.name] = _run_stage(stage, folder, key, finished, title)
+
+
+def _run_stage(stage: Stage, folder: Path, key: str, finished: dict[str, Done], title: str) -> Done:
+    """Run a stage and leave ``done.json``; there is none while it runs or after it has failed."""
+    (folder / DONE_FILE).unlink(missing_ok=True)
+    (folder / OUTPUT_FILE).unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs = {name: Path(done.output) for name, done in finished.items()}
+    _say(f"{title} …")
+    start = time.monotonic()
+    with ProcessPoolExecutor(max_workers=1, mp_context=_process_context(stage)) as process:
+        output = folder
+        for line in stage.lines({**outputs, stage.name: folder}):
+            job = process.submit(_run_line, sys.argv[0], line, folder / OUTPUT_FILE)
+            output = job.result() or folder
+    done = Done(key, round(time.monotonic() - start, 1), str(output))
+    done.write(folder)
+    _say(f"{title} … {done.seconds:.0f} s")
+    return done
+
+
+def _process_context(stage: Stage) -> BaseContext:
+    """Return how the process of a stage starts: from one that holds the slow imports, if it can."""
+    is_light = set(stage.commands) <= set(SELF_CHECKING)
+    if is_light or "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["xrec_lightning.cli"])
+    return context
+
+
+def _run_line(program: str, words: list[str], output: Path) -> Path | None:
+    # A launcher of several processes starts them with the command line that it finds here.
+    sys.argv = [program, *words]
+    os.environ.setdefault("COLUMNS", str(OUTPUT_WIDTH))
+    with output.open("a", encoding="utf-8") as file, redirect_stdout(file):
+        return run_command(words)
+
+
+def _show(pipeline: Pipeline) -> None:
+    for name in pipeline.show:
+        text = (pipeline.folder(name) / OUTPUT_FILE).read_text(encoding="utf-8")
+        _say("\n" + text.rstrip())
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
