@@ -34,8 +34,8 @@ def test_items_of_equal_text_count_as_one_and_pairs_need_text(prepared: Prepared
     found = dict(zip(zip(pairs.left, pairs.right, strict=True), pairs.strengths, strict=True))
     # Edges: tea-pot 4, tea-cup 1, pot-cup 1; each text's edges: 5, 5, 2 of 12 ends.
     assert found.keys() == {(0, 1), (0, 2), (1, 2)}
-    assert found[0, 1] == pytest.approx(4 * math.log(4 / (5 * 5 / 12)))
-    assert found[1, 2] == pytest.approx(1 * math.log(1 / (5 * 2 / 12)))
+    assert found[0, 1] == pytest.approx(4 * math.log(1 + 4 / (5 * 5 / 12)))
+    assert found[1, 2] == pytest.approx(1 * math.log(1 + 1 / (5 * 2 / 12)))
 
 
 def test_rare_and_chance_pairs_are_left_out(prepared: Prepared) -> None:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +31,7 @@ def test_a_domain_is_described_by_its_own_most_chosen_items(prepared: Prepared) 
     assert "pot" not in texts["tea"]
     items = (
         prepared.items()
-        .filter(domain="tea")
+        .filter(pl.col("domains").list.contains("tea"))
         .sort(["train_count", "title"], descending=[True, False])
     )
     assert texts["tea"].split(", ")[1:] == items["title"].to_list()[:8]

@@ -44,13 +44,13 @@ def read_pairs(prepared: Prepared, min_count: int = 2, min_lift: float = 3.0) ->
     """Return the co-occurring pairs of distinct texts.
 
     Items of equal text count as one: a pair of them would teach nothing. Most pairs of a busy log
-    are chance; the strength of a pair is its count times the logarithm of its lift.
+    are chance; the strength of a pair is its count times log(1 + lift).
 
     Args:
         prepared: A prepared data set.
         min_count: Rarer pairs are left out.
         min_lift: So are pairs that occur less than this many times as often as by chance, if
-            items met in proportion to their edges; above 1.
+            items met in proportion to their edges.
 
     Raises:
         FileNotFoundError: If the graph has no training co-occurrence edges.
@@ -95,7 +95,7 @@ def _strong(pairs: pl.DataFrame, min_count: int, min_lift: float) -> pl.DataFram
     edges = np.bincount(left, count, size) + np.bincount(right, count, size)
     expected = edges[left] * edges[right] / max(1.0, edges.sum())
     lift = count / np.maximum(expected, 1e-12)
-    strength = pl.Series("strength", count * np.log(lift))
+    strength = pl.Series("strength", count * np.log1p(lift))
     return pairs.with_columns(strength).filter((count >= min_count) & (lift >= min_lift))
 
 

@@ -28,15 +28,17 @@ class MaskedTokenMetrics(Metric):
         self.domains = tuple(domains)
         zeros = torch.zeros(len(domains) + 1, dtype=torch.float64)
         for name in ("loss", "correct", "count"):
-            self.add_state(name, default=zeros, dist_reduce_fx="sum")
+            self.add_state(name, default=zeros.clone(), dist_reduce_fx="sum")
 
     @override
     def update(self, logits: Tensor, labels: Tensor, domain_ids: Tensor) -> None:
         """Add masked tokens: logits, shape ``(M, V)``, labels and domains, shape ``(M,)``."""
         losses = functional.cross_entropy(logits.float(), labels, reduction="none").double()
-        self.loss.index_add_(0, domain_ids, losses)
-        self.correct.index_add_(0, domain_ids, (logits.argmax(dim=1) == labels).double())
-        self.count.index_add_(0, domain_ids, torch.ones_like(losses))
+        correct = (logits.argmax(dim=1) == labels).double()
+        # Not in place: a state that was reset in inference mode could not be updated outside of it.
+        self.loss = self.loss.index_add(0, domain_ids, losses)
+        self.correct = self.correct.index_add(0, domain_ids, correct)
+        self.count = self.count.index_add(0, domain_ids, torch.ones_like(losses))
 
     @override
     def compute(self) -> dict[str, Tensor]:

@@ -142,7 +142,11 @@ class InstructionDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[PromptBatch]:
         generator = torch.Generator().manual_seed(self.seed)
         return DataLoader(
-            self.train_set, self.batch_size, shuffle=True, generator=generator, collate_fn=as_it_is
+            self.train_set,
+            batch_size=self.batch_size,
+            shuffle=True,
+            generator=generator,
+            collate_fn=as_it_is,
         )
 
     @override

@@ -21,4 +21,4 @@ def loader_in_order(
     """
     world_size, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
     sampler = UnrepeatedDistributedSampler(dataset, world_size, rank, shuffle=False)
-    return DataLoader(dataset, batch_size, sampler=sampler, collate_fn=as_it_is)
+    return DataLoader(dataset, batch_size=batch_size, sampler=sampler, collate_fn=as_it_is)

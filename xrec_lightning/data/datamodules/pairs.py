@@ -115,7 +115,11 @@ class PairDataModule(LightningDataModule):
         weights = self.train_pairs.pairs.strengths**self.smoothing
         sampler = WeightedSampler(weights, self.pairs_per_epoch, self.seed)
         return DataLoader(
-            self.train_pairs, self.batch_size, sampler=sampler, drop_last=True, collate_fn=as_it_is
+            self.train_pairs,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            drop_last=True,
+            collate_fn=as_it_is,
         )
 
     @override

@@ -1,0 +1,74 @@
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from xrec_lightning.data.datamodules.instruction import InstructionDataModule
+from xrec_lightning.models.heads import ClickConfig
+from xrec_lightning.models.language.tower import TowerConfig
+from xrec_lightning.models.language.tuning import LoraTuning
+from xrec_lightning.modules.click import ClickFineTuner
+
+QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+pytestmark = pytest.mark.filterwarnings("ignore:.*(num_workers|LeafSpec|batch_idx)")
+
+
+@pytest.fixture
+def datamodule(tiny_dataset: Path, tiny_language: str) -> InstructionDataModule:
+    return InstructionDataModule(
+        tiny_dataset, tiny_language, batch_size=8, train_prompts=32, held_out=0.3, max_tokens=64
+    )
+
+
+@pytest.fixture
+def module(datamodule: InstructionDataModule, tiny_language: str) -> ClickFineTuner:
+    torch.manual_seed(0)
+    return ClickFineTuner(
+        datamodule.catalog,
+        TowerConfig(model=tiny_language),
+        LoraTuning(rank=4),
+        ClickConfig(hidden_dim=16, dropout=0.0),
+        partial(torch.optim.AdamW, lr=1e-2),
+    )
+
+
+def test_it_learns_one_batch(datamodule: InstructionDataModule, module: ClickFineTuner) -> None:
+    datamodule.setup("fit")
+    batch = next(iter(datamodule.train_dataloader()))
+    optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=1e-2)
+    losses = []
+    for _ in range(80):
+        optimizer.zero_grad()
+        loss = binary_cross_entropy_with_logits(module(batch), batch.labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 2
+
+
+def test_test_reports_each_class_and_predict_gives_probabilities(
+    datamodule: InstructionDataModule, module: ClickFineTuner, tmp_path: Path
+) -> None:
+    trainer = Trainer(
+        max_epochs=1,
+        default_root_dir=tmp_path,
+        enable_checkpointing=False,
+        num_sanity_val_steps=0,
+        **QUIET,
+    )
+    trainer.fit(module, datamodule)
+    assert {"val/loss", "val/auc", "val/accuracy"} <= set(trainer.callback_metrics)
+    figures = trainer.test(module, datamodule, verbose=False)[0]
+    names = {"loss", "accuracy", "auc", "precision", "recall", "f1"}
+    names |= {f"{name}/{c}" for name in ("precision", "recall", "f1", "support") for c in (0, 1)}
+    assert set(figures) == {f"test/{name}" for name in names}
+    predictions = trainer.predict(module, datamodule)
+    assert predictions is not None
+    probabilities = torch.cat([batch.probabilities for batch in predictions])
+    labels = torch.cat([batch.labels for batch in datamodule.test_dataloader()])
+    assert ((probabilities > 0) & (probabilities < 1)).all()
+    accuracy = ((probabilities > 0.5) == labels.bool()).float().mean()
+    assert accuracy.item() == pytest.approx(figures["test/accuracy"])
