@@ -46,7 +46,7 @@ imports: $(STAMP) ## check the layers
 	$(BIN)/lint-imports
 
 bench: $(STAMP) ## time the parts that must stay fast
-	$(BIN)/python -m pytest tests/benchmarks -s
+	set -e; for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file; done
 
 clean: ## remove caches and build output, not data, runs or .venv
 	rm -rf build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,33 +1,19 @@
-"""The console script: it finds the command and imports only what that one needs."""
+"""The console script; it answers `--help` and a mistyped command before torch is imported."""
 
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
-from importlib import import_module
-from pathlib import Path
 from textwrap import indent
 
-TRAINER_COMMANDS = {
-    "fit": "train a model; checkpoints and logs go into its run folder",
-    "validate": "evaluate on the validation targets",
-    "test": "evaluate on the test targets; writes metrics.json and per_user.parquet",
-    "predict": "run a model on a prediction set",
-}
-OTHER_COMMANDS = {
-    "prepare": "validate, clean, index and split interactions; build the graph",
-    "embed": "extract knowledge vectors of items, users and domains",
-    "recommend": "write the best items of each user and domain, with reasons",
-    "compare": "print paired intervals of the difference of two runs",
-    "report": "compare many runs in a table, a JSON file and an HTML page",
-    "run": "run the stages of a pipeline file and skip what has not changed",
-}
+from xrec_lightning.dispatch import (
+    OTHER_COMMANDS,
+    TRAINER_COMMANDS,
+    UnknownCommandError,
+    run_command,
+)
+
 DESCRIPTION = "Cross-domain recommendation through language models."
 TRACEBACK = "XREC_TRACEBACK"
-
-
-class UnknownCommandError(ValueError):
-    """The first word is no command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,22 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("interrupted\n")
         return 130
     return 0
-
-
-def run_command(words: Sequence[str]) -> Path | None:
-    """Run the command ``words[0]`` on the other words and return the folder that it wrote, if any.
-
-    Raises:
-        UnknownCommandError: If there is no such command; the message names the nearest.
-    """
-    name, *rest = words
-    if name in TRAINER_COMMANDS:
-        return import_module("xrec_lightning.cli").main([name, *rest])
-    if name in OTHER_COMMANDS:
-        return import_module(f"xrec_lightning.commands.{name}").main(rest)
-    nearest = get_close_matches(name, [*TRAINER_COMMANDS, *OTHER_COMMANDS], n=1)
-    remedy = f"did you mean {nearest[0]!r}?" if nearest else "`xrec --help` lists them"
-    raise UnknownCommandError(f"unknown command {name!r}; {remedy}")
 
 
 def _help() -> str:

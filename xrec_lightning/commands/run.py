@@ -11,8 +11,8 @@ from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
-from xrec_lightning.__main__ import run_command
 from xrec_lightning.data.errors import InputError, suggest
+from xrec_lightning.dispatch import run_command
 from xrec_lightning.pipeline import (
     DONE_FILE,
     OUTPUT_FILE,
