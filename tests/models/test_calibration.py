@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from xrec_lightning.models.calibration import Evidence, concatenate, fit_weights, mean_gain
+from xrec_lightning.models.calibration import (
+    Evidence,
+    concatenate,
+    fit_cold_offset,
+    fit_weights,
+    mean_gain,
+)
 
 
 def evidence(num_targets: int = 300) -> Evidence:
@@ -59,3 +65,37 @@ def test_pieces_become_one() -> None:
     whole = concatenate(pieces)
     weights = torch.tensor([0.5, 1.0, 0.1])
     assert mean_gain(whole, weights) == mean_gain(case, weights)
+
+
+def cold_case() -> tuple[Evidence, torch.Tensor]:
+    """Warm targets among 40 candidates, of which the last ten are cold."""
+    case = evidence(400)
+    warm = case.targets < 30
+    parts = tuple(part[warm] for part in case.parts)
+    is_cold = torch.arange(40) >= 30
+    return Evidence(parts, case.is_excluded[warm], case.targets[warm]), is_cold
+
+
+def ndcg_of(case: Evidence, weights: torch.Tensor, is_cold: torch.Tensor, offset: float) -> float:
+    """NDCG@10 of the targets when cold candidates are raised by ``offset``, by a loop."""
+    scores = sum(w * p for w, p in zip(weights, case.parts, strict=True)) + is_cold * offset
+    gains = []
+    for row, target in enumerate(case.targets.tolist()):
+        rank = int((scores[row] >= scores[row, target])[~case.is_excluded[row]].sum())
+        gains.append(1 / math.log2(1 + rank) if rank <= 10 else 0.0)
+    return float(np.mean(gains))
+
+
+@pytest.mark.parametrize("tolerance", [0.02, 0.1, 0.3])
+def test_cold_items_are_raised_as_far_as_warm_targets_can_afford(tolerance: float) -> None:
+    case, is_cold = cold_case()
+    weights = torch.tensor([0.1, 1.0, 0.0])
+    offset = fit_cold_offset(case, weights, is_cold, tolerance)
+    without_cold = ndcg_of(case, weights, is_cold, -1e6)
+    assert ndcg_of(case, weights, is_cold, offset) >= (1 - tolerance) * without_cold - 1e-6
+    assert ndcg_of(case, weights, is_cold, offset + 0.1) < (1 - tolerance) * without_cold
+
+
+def test_without_cold_candidates_there_is_no_offset() -> None:
+    case, is_cold = cold_case()
+    assert fit_cold_offset(case, torch.ones(3), torch.zeros_like(is_cold), 0.1) == 0.0

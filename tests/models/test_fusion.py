@@ -75,3 +75,13 @@ def test_weighted_parts_sum_to_the_score(catalog: Catalog, batch: SequenceBatch)
     parts = torch.stack(scorer.parts(batch), dim=-1)
     scores = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T
     torch.testing.assert_close((parts * weights[:, None]).sum(-1), scores, atol=1e-5, rtol=1e-5)
+
+
+def test_cold_items_that_a_channel_knows_are_raised(catalog: Catalog, batch: SequenceBatch) -> None:
+    scorer = trained_like(catalog)
+    before = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T
+    scorer.cold_offsets[1] = 5.0
+    change = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T - before
+    expected = torch.zeros(3, 13)
+    expected[[0, 2], 11] = 5.0  # item 12 has neither text nor training; row 1 asks for domain 2
+    torch.testing.assert_close(change, expected, atol=1e-5, rtol=0)

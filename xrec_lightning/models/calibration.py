@@ -9,6 +9,10 @@ from torch import Tensor
 FACTORS = (0.0, 0.33, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
 """What each weight is multiplied with in search of a better one."""
 
+OFFSETS = (-50.0, 50.0)
+"""Between these an offset of cold items is searched, in logits."""
+BISECTIONS = 14
+
 
 class Evidence(NamedTuple):
     """Parts of the scores of targets' candidates. T targets, N candidates, C parts."""
@@ -61,6 +65,43 @@ def fit_weights(evidence: Evidence, weights: Tensor, rounds: int = 2) -> Tensor:
         if value == before:
             break
     return best
+
+
+def fit_cold_offset(
+    evidence: Evidence, weights: Tensor, is_cold: Tensor, tolerance: float, top_k: int = 10
+) -> float:
+    """Return the largest offset of cold candidates that warm targets can afford.
+
+    Scores of items with and without training events are on different scales: left alone, cold
+    items are never recommended. Raised by the offset they compete with the warm ones, and warm
+    targets lose at most the share ``tolerance`` of their NDCG@k.
+
+    Args:
+        evidence: Warm targets held out of training, and all their candidates.
+        weights: Weights of the parts, shape ``(C,)``.
+        is_cold: Candidates that are raised, shape ``(N,)``.
+        tolerance: Between 0 and 1.
+        top_k: Cut-off of the NDCG.
+    """
+    if not is_cold.any():
+        return 0.0
+    margins = [part - part.gather(1, evidence.targets[:, None]) for part in evidence.parts]
+    total = torch.empty_like(margins[0])
+    _sum(margins, weights, out=total)
+    total.masked_fill_(evidence.is_excluded, float("-inf"))
+    warm_ranks = (total[:, ~is_cold] >= 0).sum(dim=1)
+    cold = total[:, is_cold]
+
+    def gain(offset: float) -> float:
+        ranks = warm_ranks + (cold >= -offset).sum(dim=1)
+        return (1.0 / torch.log2(ranks + 1.0)).where(ranks <= top_k, 0.0).sum().item()
+
+    low, high = OFFSETS
+    enough = (1.0 - tolerance) * gain(low)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if gain(middle) >= enough else (low, middle)
+    return low
 
 
 def mean_gain(evidence: Evidence, weights: Tensor) -> float:

@@ -25,13 +25,14 @@ class Explanation(NamedTuple):
 
 
 class FusionScorer(nn.Module):
-    """Score items by ``sum_c w[c, d] * cos(q_c(u), k_c(j)) / t_c + w[prior, d] * b_j``.
+    """Score items by ``sum_c w[c, d] * cos(q_c(u), k_c(j)) / t_c + w[prior, d] * b_j + cold``.
 
     Every channel has its own temperature ``t_c`` and is trained by its own softmax; the weights by
     domain are no parameters but fitted on targets that no channel was trained on (`set_weights`).
     Trained together, the channel that remembers the training transitions would silence the rest.
+    An item without training event gets ``cold_offsets[d]`` instead of the bias it could not learn.
 
-    Shapes: B histories, P targets, C channels, N items, V sum of the channels' widths plus one.
+    Shapes: B histories, P targets, C channels, N items, V sum of the channels' widths plus two.
 
     Args:
         catalog: What the data knows.
@@ -40,6 +41,8 @@ class FusionScorer(nn.Module):
     """
 
     weights: Tensor
+    cold_offsets: Tensor
+    is_cold: Tensor
 
     def __init__(
         self, catalog: Catalog, channels: Sequence[ChannelConfig], temperature: float = 0.07
@@ -52,6 +55,10 @@ class FusionScorer(nn.Module):
         weights = torch.tensor([*(config.weight for config in channels), 1.0])
         # Row 0 belongs to padding: targets that are none.
         self.register_buffer("weights", weights.repeat(len(catalog.domains) + 1, 1))
+        self.register_buffer("cold_offsets", torch.zeros(len(catalog.domains) + 1))
+        is_cold = catalog.train_counts == 0
+        is_cold[0] = False
+        self.register_buffer("is_cold", is_cold, persistent=False)
 
     def channel_list(self) -> list[Channel]:
         """Return the channels, in the order of the weights."""
@@ -69,11 +76,15 @@ class FusionScorer(nn.Module):
             channel.queries(batch) * scales[..., index, None]
             for index, channel in enumerate(self.channel_list())
         ]
-        return torch.cat([*queries, weights[..., -1:]], dim=-1)
+        offsets = self.cold_offsets[batch.target_domain_ids][..., None]
+        return torch.cat([*queries, weights[..., -1:], offsets], dim=-1)
 
     def item_vectors(self) -> Tensor:
         """Return the item side of the inner product, padding first, shape ``(N + 1, V)``."""
-        return torch.cat([*(c.keys() for c in self.channel_list()), self.bias[:, None]], dim=-1)
+        keys = torch.cat([channel.keys() for channel in self.channel_list()], dim=-1)
+        # A cold item of which no channel knows anything is not raised.
+        is_raised = self.is_cold & (keys.abs().sum(dim=-1) > 0)
+        return torch.cat([keys, self.bias[:, None], is_raised[:, None].float()], dim=-1)
 
     def parts(self, batch: SequenceBatch) -> tuple[Tensor, ...]:
         """Return what weights multiply: each channel's scores and the bias, ``(B, N + 1)`` each."""

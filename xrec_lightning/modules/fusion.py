@@ -12,7 +12,12 @@ from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
 from xrec_lightning.metrics.ranking import RankMetric
-from xrec_lightning.models.calibration import Evidence, concatenate, fit_weights
+from xrec_lightning.models.calibration import (
+    Evidence,
+    concatenate,
+    fit_cold_offset,
+    fit_weights,
+)
 from xrec_lightning.models.channels.base import ChannelConfig
 from xrec_lightning.models.fusion import FusionScorer
 from xrec_lightning.models.losses import sampled_softmax_loss
@@ -33,6 +38,8 @@ class FusionRecommender(RankingModule):
         temperature: Temperature of the cosine logits before training.
         calibration_targets: Validation targets of each domain that the weights are fitted on; 0
             keeps the weights of the config.
+        cold_tolerance: Share of their validation NDCG@10 that warm targets may lose to items
+            without training events, which are raised as far as that allows.
         optimizer: Optimizer of all parameters.
         metrics: Ranking metrics of validation and test; the usual ones when not given.
         top_k: Items a row of ``predict`` returns.
@@ -47,6 +54,7 @@ class FusionRecommender(RankingModule):
         num_negatives: int = 512,
         temperature: float = 0.07,
         calibration_targets: int = 1024,
+        cold_tolerance: float = 0.02,
         optimizer: OptimizerCallable = AdamW,
         metrics: Sequence[RankMetric] | None = None,
         top_k: int = 10,
@@ -55,6 +63,7 @@ class FusionRecommender(RankingModule):
         self.scorer = FusionScorer(catalog, channels, temperature)
         self.negatives = DomainNegatives(catalog, num_negatives)
         self.calibration_targets = calibration_targets
+        self.cold_tolerance = cold_tolerance
         self.optimizer = optimizer
         self.register_buffer("train_counts", catalog.train_counts, persistent=False)
         self._item_vectors: Tensor | None = None
@@ -124,7 +133,7 @@ class FusionRecommender(RankingModule):
 
     @torch.no_grad()
     def fit_weights(self, batches: Iterable[SequenceBatch]) -> None:
-        """Fit the weights of the channels in each domain on held-out targets.
+        """Fit the weights of the channels and the cold offset of each domain on held-out targets.
 
         With several processes each fits on its share; the weights of the first one count.
 
@@ -141,8 +150,22 @@ class FusionRecommender(RankingModule):
         for domain, rows in enumerate(collected, start=1):
             evidence = concatenate(rows)
             if len(evidence.targets) > 0:
-                self.scorer.set_weights(domain, fit_weights(evidence, self.scorer.weights[0]))
+                self._fit_domain(domain, evidence)
         self.scorer.weights = self.trainer.strategy.broadcast(self.scorer.weights)
+        self.scorer.cold_offsets = self.trainer.strategy.broadcast(self.scorer.cold_offsets)
+
+    def _fit_domain(self, domain: int, evidence: Evidence) -> None:
+        """Fit the weights on warm candidates, then the offset of the cold ones."""
+        item_ids = self.catalog.candidates[domain - 1].to(self.device)
+        is_warm = self.train_counts[item_ids] > 0
+        warm = evidence._replace(is_excluded=evidence.is_excluded | ~is_warm)
+        weights = fit_weights(warm, self.scorer.weights[0])
+        self.scorer.set_weights(domain, weights)
+        is_raised = self.scorer.item_vectors()[item_ids, -1] > 0
+        known = evidence._replace(is_excluded=evidence.is_excluded | ~(is_warm | is_raised))
+        self.scorer.cold_offsets[domain] = fit_cold_offset(
+            known, weights, is_raised, self.cold_tolerance
+        )
 
     def _evidence(
         self, batch: SequenceBatch, parts: tuple[Tensor, ...], domain: int, limit: int

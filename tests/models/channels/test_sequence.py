@@ -57,3 +57,22 @@ def test_contributions_are_changes_when_interactions_are_removed(
     torch.testing.assert_close(parts[1, :, 0], (full - removed)[1])
     assert parts[1, :, 2:].abs().sum() == 0
     assert parts[2].abs().sum() == 0
+
+
+def test_text_predicts_the_keys_of_cold_items_at_evaluation(catalog: Catalog) -> None:
+    config = SequenceChannelConfig(encoder=ENCODER, cold_keys="text", text_dim=6, text_penalty=1e-6)
+    channel = config.build(catalog).eval()
+    text = whitened_vectors(catalog, 6)
+    wanted = torch.randn(6, 6, generator=torch.Generator().manual_seed(1))
+    channel.item_embedding.weight.data = F.normalize(text @ wanted, dim=1)
+    lengths = (text @ wanted).norm(dim=1)
+    # Only if all trained keys had the same length before normalization is the map exactly linear.
+    channel.item_embedding.weight.data[lengths == 0] = 0.0
+    keys = channel.keys()
+    assert keys[11].norm() > 0
+    assert F.cosine_similarity(keys[11], text[11] @ wanted, dim=0) > 0.9
+    assert keys[12].norm() == 0, "no text, no key"
+    trained = SequenceChannelConfig(encoder=ENCODER).build(catalog)
+    trained.load_state_dict(channel.state_dict())
+    torch.testing.assert_close(keys[:11], trained.keys()[:11])
+    assert channel.train().keys()[11].norm() == 0

@@ -19,7 +19,7 @@ class KnowledgeChannelConfig(ChannelConfig):
     """Width after whitening; the directions of least variance are dropped."""
     max_seq_len: int = 50
     """Longest history, in items."""
-    decay: float = 0.5
+    decay: float = 0.7
     """Weight of an interaction relative to the next newer one, before training."""
 
     @override

@@ -16,6 +16,7 @@ from xrec_lightning.models.channels.base import (
     normalize,
 )
 from xrec_lightning.models.channels.knowledge import whitened_vectors
+from xrec_lightning.models.ridge import ridge_map
 from xrec_lightning.models.sequence.base import EncoderConfig
 from xrec_lightning.models.sequence.sasrec import SASRecConfig
 
@@ -28,8 +29,14 @@ class SequenceChannelConfig(ChannelConfig):
     """The sequence encoder."""
     item_init: Literal["random", "knowledge"] = "random"
     """What the item table holds before training: noise, or the whitened knowledge vectors."""
-    init_std: float = 0.1
+    init_std: float = 0.02
     """Standard deviation of the item table's entries before training."""
+    cold_keys: Literal["off", "text"] = "off"
+    """Key of an item without training event: none, or the one that its text predicts."""
+    text_dim: int = 128
+    """Width of the whitened knowledge vectors that predict cold keys."""
+    text_penalty: float = 10.0
+    """Ridge penalty of that prediction."""
 
     @override
     def build(self, catalog: Catalog) -> "SequenceChannel":
@@ -42,12 +49,16 @@ torch.serialization.add_safe_globals([SequenceChannelConfig])
 class SequenceChannel(Channel):
     """Compare an item's trainable embedding with the encoded history.
 
-    Items without a training event have no key: their embedding was never trained.
+    The embedding of an item without a training event was never trained. Such an item has no key,
+    or, with ``cold_keys: text``, the key that a ridge regression from text to the trained keys
+    predicts for it; a prediction is shorter than 1 by as much as text leaves open.
     """
 
     name = "sequence"
     phrase = Phrase("often follows", "often follows such a history")
     is_trained: Tensor
+    text: Tensor | None
+    log_counts: Tensor
 
     def __init__(self, config: SequenceChannelConfig, catalog: Catalog) -> None:
         super().__init__()
@@ -64,6 +75,12 @@ class SequenceChannel(Channel):
         self.item_embedding.weight.data[0] = 0.0
         is_trained = (catalog.train_counts > 0).float()[:, None]
         self.register_buffer("is_trained", is_trained, persistent=False)
+        self.text_penalty = config.text_penalty
+        text = None
+        if config.cold_keys == "text":
+            text = whitened_vectors(catalog, config.text_dim) / config.text_dim**0.5
+        self.register_buffer("text", text, persistent=False)
+        self.register_buffer("log_counts", catalog.train_counts.float().log1p(), persistent=False)
 
     @override
     def queries(self, batch: SequenceBatch) -> Tensor:
@@ -72,7 +89,14 @@ class SequenceChannel(Channel):
 
     @override
     def keys(self) -> Tensor:
-        return normalize(self.item_embedding.weight) * self.is_trained
+        keys = normalize(self.item_embedding.weight) * self.is_trained
+        if self.text is None or self.training:  # no cold item is a target or a negative
+            return keys
+        fitted = (self.log_counts > 0) & (self.text.abs().sum(dim=1) > 0)
+        text_to_key = ridge_map(
+            self.text[fitted], keys[fitted], self.log_counts[fitted], self.text_penalty
+        )
+        return torch.where(self.is_trained > 0, keys, self.text @ text_to_key)
 
     @override
     def contributions(self, batch: SequenceBatch, item_ids: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ class SASRecConfig(EncoderConfig):
     """Attention blocks."""
     num_heads: int = 2
     """Attention heads of a block; they divide ``embed_dim``."""
-    dropout: float = 0.2
+    dropout: float = 0.5
     """Share of dropped inputs, attention weights and block outputs in training."""
 
     @override
