@@ -62,11 +62,7 @@ def read_pairs(prepared: Prepared, min_count: int = 2, min_lift: float = 3.0) ->
             f"{path}: the training co-occurrence edges are missing and nothing may replace them; "
             "delete the prepared folder and run `xrec prepare` again"
         )
-    items = prepared.items().filter(pl.col(TEXT).is_not_null())
-    texts = items.group_by(TEXT).agg(pl.col(ITEM_INDEX).min()).sort(ITEM_INDEX)
-    rows = items.select(ITEM_INDEX, TEXT).join(texts.select(TEXT).with_row_index("row"), on=TEXT)
-    row_of = np.full(len(prepared.items()) + 1, -1, dtype=np.int64)
-    row_of[rows[ITEM_INDEX].to_numpy()] = rows["row"].to_numpy()
+    texts, row_of = _distinct_texts(prepared.items())
     edges = prepared.graph(EDGES)
     ends = [row_of[edges[name].to_numpy()] for name in ("left_index", "right_index")]
     pairs = (
@@ -86,6 +82,16 @@ def read_pairs(prepared: Prepared, min_count: int = 2, min_lift: float = 3.0) ->
         )
     columns = [pairs[name].to_numpy() for name in ("left", "right", "strength")]
     return TextPairs(texts[TEXT].to_list(), texts[ITEM_INDEX].to_numpy(), *columns)
+
+
+def _distinct_texts(items: pl.DataFrame) -> tuple[pl.DataFrame, Ints]:
+    """Return the distinct texts with their first item, and the row of each item's text or -1."""
+    named = items.filter(pl.col(TEXT).is_not_null())
+    texts = named.group_by(TEXT).agg(pl.col(ITEM_INDEX).min()).sort(ITEM_INDEX)
+    rows = named.select(ITEM_INDEX, TEXT).join(texts.select(TEXT).with_row_index("row"), on=TEXT)
+    row_of = np.full(len(items) + 1, -1, dtype=np.int64)
+    row_of[rows[ITEM_INDEX].to_numpy()] = rows["row"].to_numpy()
+    return texts, row_of
 
 
 def _strong(pairs: pl.DataFrame, min_count: int, min_lift: float) -> pl.DataFrame:

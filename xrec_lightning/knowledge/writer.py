@@ -1,7 +1,7 @@
 """Building a knowledge store: only missing texts are encoded, and a killed build goes on."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 
 import polars as pl
@@ -61,18 +61,30 @@ def build_store(
         return previous
     vectors = _read_previous(previous, texts) | _read_shards(shards, texts)
     on_progress(len(vectors))
-    missing = sorted(texts.keys() - vectors.keys(), key=lambda key: (len(texts[key]), key))
-    dtype = getattr(torch, spec.dtype)
-    for start in range(0, len(missing), shard_texts):
-        keys = missing[start : start + shard_texts]
-        encoded = encode([texts[key] for key in keys]).to(dtype).contiguous()
-        _write_shard(shards, keys, encoded)
-        vectors.update(zip(keys, encoded, strict=True))
-        on_progress(len(keys))
+    for encoded in _encode_missing(shards, texts, vectors.keys(), spec, encode, shard_texts):
+        vectors.update(encoded)
+        on_progress(len(encoded))
     matrix = torch.stack([vectors[key] for key in sorted(texts)]) if texts else torch.zeros(0, 0)
     _replace(folder, index, matrix, spec)
     shutil.rmtree(shards, ignore_errors=True)
     return KnowledgeStore.open(folder)
+
+
+def _encode_missing(
+    shards: Path,
+    texts: dict[str, str],
+    known: Set[str],
+    spec: StoreSpec,
+    encode: Encode,
+    shard_texts: int,
+) -> Iterator[dict[str, Tensor]]:
+    """Yield the vectors of the texts that are not ``known``, each shard once it is on disk."""
+    missing = sorted(texts.keys() - known, key=lambda key: (len(texts[key]), key))
+    for start in range(0, len(missing), shard_texts):
+        keys = missing[start : start + shard_texts]
+        encoded = encode([texts[key] for key in keys]).to(getattr(torch, spec.dtype)).contiguous()
+        _write_shard(shards, keys, encoded)
+        yield dict(zip(keys, encoded, strict=True))
 
 
 def _index(entries: pl.DataFrame, spec: StoreSpec) -> pl.DataFrame:

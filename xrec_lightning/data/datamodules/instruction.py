@@ -133,9 +133,9 @@ class InstructionDataModule(LightningDataModule):
         return Prompts(clicks, tokens, pad_id(tokenizer))
 
     def _names(self) -> list[str]:
-        """Return what prompts call each item, by item index; empty for items without text."""
+        """Return what prompts call each item, by item index: its title, else its text, else ""."""
         items = self.prepared.items()
-        named = items.select(pl.coalesce(TEXT, TITLE).fill_null(""))
+        named = items.select(pl.coalesce(TITLE, TEXT).fill_null(""))
         return ["", *named.to_series()]
 
     @override
