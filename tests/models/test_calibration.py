@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from xrec_lightning.models.calibration import (
+    TOP_K,
     Evidence,
     concatenate,
     fit_cold_offset,
@@ -32,7 +33,7 @@ def test_mean_gain_equals_a_loop_over_targets() -> None:
     for row, target in enumerate(case.targets.tolist()):
         allowed = ~case.is_excluded[row].numpy()
         rank = int((scores[row][allowed] >= scores[row, target]).sum())
-        gains.append(1 / math.log2(1 + rank))
+        gains.append(1 / math.log2(1 + rank) if rank <= TOP_K else 0.0)
     assert mean_gain(case, torch.tensor([0.0, 1.0, 0.0])) == pytest.approx(np.mean(gains), abs=1e-6)
 
 
@@ -77,12 +78,12 @@ def cold_case() -> tuple[Evidence, torch.Tensor]:
 
 
 def ndcg_of(case: Evidence, weights: torch.Tensor, is_cold: torch.Tensor, offset: float) -> float:
-    """NDCG@10 of the targets when cold candidates are raised by ``offset``, by a loop."""
+    """NDCG@20 of the targets when cold candidates are raised by ``offset``, by a loop."""
     scores = sum(w * p for w, p in zip(weights, case.parts, strict=True)) + is_cold * offset
     gains = []
     for row, target in enumerate(case.targets.tolist()):
         rank = int((scores[row] >= scores[row, target])[~case.is_excluded[row]].sum())
-        gains.append(1 / math.log2(1 + rank) if rank <= 10 else 0.0)
+        gains.append(1 / math.log2(1 + rank) if rank <= TOP_K else 0.0)
     return float(np.mean(gains))
 
 

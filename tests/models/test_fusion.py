@@ -18,7 +18,7 @@ def trained_like(catalog: Catalog) -> FusionScorer:
     for parameter in scorer.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     for domain in (1, 2):
-        scorer.set_weights(domain, torch.rand(3))
+        scorer.set_weights(domain, torch.tensor([0.5, domain / 2]))
     return scorer
 
 
@@ -32,8 +32,8 @@ def test_the_inner_product_is_the_weighted_sum_of_cosines(
         for item in range(1, 13):
             cosines = [(c.queries(batch)[row, 0] * c.keys()[item]).sum() for c in scorer.channels]
             weights = scorer.weights[domain]
-            weighted = sum(w * s * c for w, s, c in zip(weights, scales, cosines, strict=False))
-            expected = weighted + weights[-1] * scorer.bias[item]
+            weighted = sum(w * s * c for w, s, c in zip(weights, scales, cosines, strict=True))
+            expected = weighted + scorer.bias[item]
             torch.testing.assert_close(scores[row, item], expected, atol=1e-5, rtol=1e-5)
 
 
@@ -42,8 +42,7 @@ def test_channel_scores_and_bias_sum_to_the_score(catalog: Catalog, batch: Seque
     item_ids = torch.tensor([[3, 4], [6, 10], [1, 2]])
     explanation = scorer.explain(batch, item_ids)
     scores = (scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T).gather(1, item_ids)
-    prior = scorer.weights[batch.target_domain_ids[:, 0], -1][:, None] * scorer.bias[item_ids]
-    total = explanation.channel_scores.sum(-1) + prior
+    total = explanation.channel_scores.sum(-1) + scorer.bias[item_ids]
     torch.testing.assert_close(total, scores, atol=1e-5, rtol=1e-5)
     assert explanation.channel_names == ("sequence", "knowledge")
 
@@ -62,11 +61,12 @@ def test_causes_are_interactions_of_the_history(catalog: Catalog, batch: Sequenc
 def test_before_training_the_score_is_text_neighbors_and_popularity(
     catalog: Catalog, batch: SequenceBatch
 ) -> None:
-    scorer = FusionScorer(catalog, [KnowledgeChannelConfig(dim=4)], temperature=0.5)
+    channels = [KnowledgeChannelConfig(dim=4)]
+    scorer = FusionScorer(catalog, channels, temperature=0.5, popularity_prior=2.0)
     scores = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T
     channel = scorer.channel_list()[0]
     neighbors = channel.queries(batch)[:, 0] @ channel.keys().T / 0.5
-    torch.testing.assert_close(scores, neighbors + catalog.train_counts.log1p())
+    torch.testing.assert_close(scores, neighbors + 2 * catalog.train_counts.log1p())
 
 
 def test_weighted_parts_sum_to_the_score(catalog: Catalog, batch: SequenceBatch) -> None:

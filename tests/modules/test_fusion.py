@@ -113,9 +113,9 @@ def test_weights_are_fitted_on_validation_targets_in_a_fit_only(
     module = fused(datamodule)
     trainer = fit(module, datamodule, tmp_path)
     fitted = module.scorer.weights.clone()
-    module.scorer.set_weights(1, torch.tensor([1.0, 9.0, 9.0]))
+    module.scorer.set_weights(1, torch.tensor([1.0, 9.0]))
     trainer.validate(module, datamodule, verbose=False)
-    assert module.scorer.weights[1].tolist() == [1.0, 9.0, 9.0]
+    assert module.scorer.weights[1].tolist() == [1.0, 9.0]
     module.fit_weights(datamodule.val_dataloader())
     torch.testing.assert_close(module.scorer.weights, fitted)
 

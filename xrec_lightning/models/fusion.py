@@ -25,12 +25,12 @@ class Explanation(NamedTuple):
 
 
 class FusionScorer(nn.Module):
-    """Score items by ``sum_c w[c, d] * cos(q_c(u), k_c(j)) / t_c + w[prior, d] * b_j + cold``.
+    """Score items by ``sum_c w[c, d] * cos(q_c(u), k_c(j)) / t_c + b_j + o_d``.
 
     Every channel has its own temperature ``t_c`` and is trained by its own softmax; the weights by
     domain are no parameters but fitted on targets that no channel was trained on (`set_weights`).
     Trained together, the channel that remembers the training transitions would silence the rest.
-    An item without training event gets ``cold_offsets[d]`` instead of the bias it could not learn.
+    The offset ``o_d`` is that of items without training event, which could not learn a bias.
 
     Shapes: B histories, P targets, C channels, N items, V sum of the channels' widths plus two.
 
@@ -38,6 +38,8 @@ class FusionScorer(nn.Module):
         catalog: What the data knows.
         channels: Settings of the channels.
         temperature: Temperature of each channel's cosine before training.
+        popularity_prior: The bias of an item before training, for each unit of the logarithm of
+            its training events plus one.
     """
 
     weights: Tensor
@@ -45,14 +47,17 @@ class FusionScorer(nn.Module):
     is_cold: Tensor
 
     def __init__(
-        self, catalog: Catalog, channels: Sequence[ChannelConfig], temperature: float = 0.07
+        self,
+        catalog: Catalog,
+        channels: Sequence[ChannelConfig],
+        temperature: float = 0.07,
+        popularity_prior: float = 0.0,
     ) -> None:
         super().__init__()
         self.channels = nn.ModuleList(config.build(catalog) for config in channels)
         self.log_scales = nn.Parameter(torch.full((len(channels),), -math.log(temperature)))
-        # Popularity is the best guess about an item of which nothing else is known.
-        self.bias = nn.Parameter(catalog.train_counts.float().log1p())
-        weights = torch.tensor([*(config.weight for config in channels), 1.0])
+        self.bias = nn.Parameter(popularity_prior * catalog.train_counts.float().log1p())
+        weights = torch.tensor([config.weight for config in channels])
         # Row 0 belongs to padding: targets that are none.
         self.register_buffer("weights", weights.repeat(len(catalog.domains) + 1, 1))
         self.register_buffer("cold_offsets", torch.zeros(len(catalog.domains) + 1))
@@ -65,19 +70,18 @@ class FusionScorer(nn.Module):
         return [channel for channel in self.channels if isinstance(channel, Channel)]
 
     def set_weights(self, domain: int, weights: Tensor) -> None:
-        """Set the weights of the channels and of the item bias, ``(C + 1,)``, in one domain."""
+        """Set the weights of the channels in one domain, shape ``(C,)``."""
         self.weights[domain] = weights
 
     def user_vectors(self, batch: SequenceBatch) -> Tensor:
         """Return the user side of the inner product, shape ``(B, P, V)``."""
-        weights = self.weights[batch.target_domain_ids]  # (B, P, C + 1)
-        scales = self.log_scales.exp() * weights[..., :-1]
+        scales = self.weights[batch.target_domain_ids] * self.log_scales.exp()  # (B, P, C)
         queries = [
             channel.queries(batch) * scales[..., index, None]
             for index, channel in enumerate(self.channel_list())
         ]
         offsets = self.cold_offsets[batch.target_domain_ids][..., None]
-        return torch.cat([*queries, weights[..., -1:], offsets], dim=-1)
+        return torch.cat([*queries, torch.ones_like(offsets), offsets], dim=-1)
 
     def item_vectors(self) -> Tensor:
         """Return the item side of the inner product, padding first, shape ``(N + 1, V)``."""
@@ -87,13 +91,16 @@ class FusionScorer(nn.Module):
         return torch.cat([keys, self.bias[:, None], is_raised[:, None].float()], dim=-1)
 
     def parts(self, batch: SequenceBatch) -> tuple[Tensor, ...]:
-        """Return what weights multiply: each channel's scores and the bias, ``(B, N + 1)`` each."""
+        """Return what the weights multiply, C tensors of shape ``(B, N + 1)``.
+
+        The item bias, which has no weight, comes with the first channel, whose weight is fixed.
+        """
         scales = self.log_scales.exp()
-        scores = [
+        first, *others = [
             channel.queries(batch)[:, 0] @ channel.keys().T * scales[index]
             for index, channel in enumerate(self.channel_list())
         ]
-        return (*scores, self.bias.expand(len(batch.item_ids), -1))
+        return (first + self.bias / self.weights[0, 0], *others)
 
     def explain(self, batch: SequenceBatch, item_ids: Tensor) -> Explanation:
         """Return the channels and the history interactions behind the scores of items.
@@ -102,7 +109,7 @@ class FusionScorer(nn.Module):
             batch: Histories with one target domain each.
             item_ids: Items to be explained, shape ``(B, K)``.
         """
-        weights = self.weights[batch.target_domain_ids][..., :-1] * self.log_scales.exp()
+        weights = self.weights[batch.target_domain_ids] * self.log_scales.exp()  # (B, 1, C)
         scores, causes = [], []
         for index, channel in enumerate(self.channel_list()):
             keys = channel.keys()[item_ids]  # (B, K, D)

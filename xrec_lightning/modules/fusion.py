@@ -36,6 +36,8 @@ class FusionRecommender(RankingModule):
         num_negatives: Negatives that the targets of a batch share in each domain; a domain with
             fewer items is ranked in full.
         temperature: Temperature of the cosine logits before training.
+        popularity_prior: Bias of an item before training, for each unit of the logarithm of its
+            training events plus one; helps where training is short.
         calibration_targets: Validation targets of each domain that the weights are fitted on; 0
             keeps the weights of the config.
         cold_tolerance: Share of their validation NDCG@10 that warm targets may lose to items
@@ -53,14 +55,15 @@ class FusionRecommender(RankingModule):
         channels: list[ChannelConfig],
         num_negatives: int = 512,
         temperature: float = 0.07,
-        calibration_targets: int = 1024,
+        popularity_prior: float = 0.0,
+        calibration_targets: int = 2048,
         cold_tolerance: float = 0.02,
         optimizer: OptimizerCallable = AdamW,
         metrics: Sequence[RankMetric] | None = None,
         top_k: int = 10,
     ) -> None:
         super().__init__(catalog, metrics, top_k)
-        self.scorer = FusionScorer(catalog, channels, temperature)
+        self.scorer = FusionScorer(catalog, channels, temperature, popularity_prior)
         self.negatives = DomainNegatives(catalog, num_negatives)
         self.calibration_targets = calibration_targets
         self.cold_tolerance = cold_tolerance
