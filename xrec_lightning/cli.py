@@ -23,7 +23,7 @@ from xrec_lightning.callbacks.rank_writer import RankWriter
 from xrec_lightning.callbacks.run_checkpoint import BEST, LAST, RunCheckpoint, checkpoint_path
 from xrec_lightning.callbacks.save_config import CONFIG_FILE, SaveRunConfig
 from xrec_lightning.data.errors import InputError
-from xrec_lightning.parsing import explain, option_names
+from xrec_lightning.parsing import explain, first_cause, option_names
 
 RUNS_FOLDER = Path("runs")
 LOGS_FOLDER = "logs"
@@ -143,6 +143,13 @@ class XrecCLI(LightningCLI):
                 arguments.save_dir = trainer.default_root_dir
 
     @override
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise InputError(str(first_cause(error))) from error
+
+    @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         if self._get(self.config_init, "trainer").logger is None:
             folder = self.run_folder / LOGS_FOLDER
@@ -212,6 +219,7 @@ def _quieten() -> None:
         ".*does not have many workers.*",
         ".*The number of training batches.*is smaller than the logging interval.*",
         ".*exists and is not empty.*",
+        ".*this fit will run with no optimizer.*",
         ".*LeafSpec.*is deprecated.*",  # Lightning's call of torch
     ):
         warnings.filterwarnings("ignore", message)

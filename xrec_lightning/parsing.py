@@ -22,6 +22,7 @@ _UNKNOWN_OPTION = re.compile(
 )
 _REASON = re.compile(r"Expected an? .+|File does .+|Path is .+|No module .+|Subclasses are .+")
 _GIVEN = re.compile(r"Given value: (.+)")
+_NO_TYPE_FITS = ("Does not validate against", "Problem with given class_path")
 _CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -42,7 +43,7 @@ def parse_config(config_class: type[Config], arguments: Sequence[str], command: 
     try:
         values = parser.instantiate(parser.parse_args(list(arguments)))
     except ArgumentError as error:
-        raise InputError(explain(str(error), names)) from error
+        raise InputError(explain(str(error), option_names(parser))) from error
     return config_class(**{name: values[name] for name in names})
 
 
@@ -79,6 +80,13 @@ def explain(message: str, options: Iterable[str]) -> str:
     return " ".join(message.split())
 
 
+def first_cause(error: BaseException) -> BaseException:
+    """Return what a constructor raised, out of the parser's remark that no type fits the value."""
+    while str(error).startswith(_NO_TYPE_FITS) and (cause := error.__cause__ or error.__context__):
+        error = cause
+    return error
+
+
 def _reason(
     line: str, message: str, keys: list[str], class_path: str, options: Iterable[str]
 ) -> str | None:
@@ -87,7 +95,8 @@ def _reason(
         return _unknown_argument(match[1], keys, class_path, options)
     if match := _UNKNOWN_CLASS.search(line):
         return _unknown_class(match[1], match[2], keys)
-    if "Not a valid subclass" in line and (key := _unfit_key(message)):
+    is_reason = _REASON.search(line) or "Not a valid subclass" in line
+    if is_reason and not class_path and (key := _unfit_key(message)):
         return f"unknown key {'.'.join([*keys, key])}; {suggest(key, _CLASS_KEYS)}"
     if match := _REASON.search(line):
         return f"{'.'.join(keys)}: {match[0]}{_given_value(message)}"
@@ -115,7 +124,7 @@ def _given_value(message: str) -> str:
 
 
 def _unfit_key(message: str) -> str | None:
-    """Return the key of the given mapping that no mapping of a class has."""
+    """Return the key of the given mapping that no mapping with a class path has."""
     match = _GIVEN.search(message)
     if match is None or not match[1].startswith("{"):
         return None
@@ -123,4 +132,5 @@ def _unfit_key(message: str) -> str | None:
         keys = literal_eval(match[1])
     except (ValueError, SyntaxError):
         return None  # it holds objects, so it is the parser's and not the user's
-    return next((key for key in keys if key not in _CLASS_KEYS), None)
+    is_of_class = "class_path" in keys
+    return next((key for key in keys if is_of_class and key not in _CLASS_KEYS), None)

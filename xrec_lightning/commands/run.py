@@ -78,7 +78,7 @@ def _run_stages(pipeline: Pipeline, options: Namespace) -> None:
             finished[stage.name] = done
             _say(f"{title} … skipped (unchanged)")
         elif options.dry_run:
-            finished[stage.name] = done or Done(key, 0.0, str(folder))
+            finished[stage.name] = Done(key, 0.0, str(folder) if done is None else done.output)
             outputs = {name: Path(each.output) for name, each in finished.items()}
             _say(f"{title} … would run")
             for line in stage.lines({**outputs, stage.name: folder}):
