@@ -24,7 +24,7 @@ class Catalog(NamedTuple):
     candidates: tuple[Tensor, ...]
     """Sorted item indices of each domain, int64, one tensor a domain, in the order of `domains`."""
     vectors: Tensor | None = None
-    """Knowledge vectors, float32, shape ``(N + 1, D)``; zero for padding and for items without text."""
+    """Knowledge vectors, float32, shape ``(N + 1, D)``; zero for padding and items without text."""
 
 
 class SequenceBatch(NamedTuple):
@@ -47,9 +47,9 @@ class SequenceBatch(NamedTuple):
     target_domain_ids: Tensor
     """Domains of the targets: their candidates, shape ``(B, P)``."""
     state_positions: Tensor
-    """Position of the last strictly earlier interaction, -1 where there is none, shape ``(B, P)``."""
+    """Position of the last strictly earlier interaction, -1: there is none, shape ``(B, P)``."""
     seen_ids: Tensor
-    """Items removed from the candidates, right-padded with 0, shape ``(B, K)``; evaluation only."""
+    """Items that are no candidates, right-padded with 0, shape ``(B, K)``; evaluation only."""
     slice_mask: Tensor
     """Membership of the (single) target in each slice, shape ``(B, S)``; evaluation only."""
     row_ids: Tensor
