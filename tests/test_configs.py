@@ -8,6 +8,7 @@ import yaml
 
 from xrec_lightning.cli import XrecCLI, main
 from xrec_lightning.data.prepare_config import load_config
+from xrec_lightning.dispatch import OTHER_COMMANDS, TRAINER_COMMANDS
 from xrec_lightning.inference.embed import EmbedConfig
 from xrec_lightning.parsing import parse_config
 from xrec_lightning.pipeline import load_pipeline
@@ -21,6 +22,9 @@ RUNS = sorted(
 )
 OVERLAYS = sorted([*(CONFIGS / "trainer").glob("*.yaml"), *(CONFIGS / "logger").glob("*.yaml")])
 CHANNELS = "xrec_lightning.models.channels"
+PIPELINES = sorted(
+    path for path in CONFIGS.rglob("*.yaml") if "stages" in yaml.safe_load(path.read_text())
+)
 SASREC = "xrec_lightning.models.sequence.sasrec.SASRecConfig"
 NARROW = {
     f"{CHANNELS}.knowledge.KnowledgeChannelConfig": {"dim": 4},
@@ -125,16 +129,22 @@ def test_embedding_parses(path: Path) -> None:
     assert parse_config(EmbedConfig, [f"--config={path}"], "embed").dataset
 
 
-def test_demo_names_what_exists_and_ends_with_the_models_of_the_table() -> None:
-    pipeline = load_pipeline(CONFIGS / "demo" / "pipeline.yaml")
-    for stage in pipeline.stages:
+@pytest.mark.parametrize("path", PIPELINES, ids=name)
+def test_pipeline_parses_and_names_what_exists(path: Path) -> None:
+    for stage in load_pipeline(path).stages:
+        assert set(stage.commands) <= {*TRAINER_COMMANDS, *OTHER_COMMANDS}
         for config in stage.configs:
             assert (ROOT / config).is_file()
-    report = next(stage for stage in pipeline.stages if stage.name == "report")
+
+
+def test_demo_compares_the_models_of_its_table() -> None:
+    stages = load_pipeline(CONFIGS / "demo" / "pipeline.yaml").stages
+    report = next(stage for stage in stages if stage.name == "report")
     models = [argument.partition("=")[0] for argument in report.args if argument[0] != "-"]
     assert models == ["popularity", "transition", "item_knn", "text_knn", "sequence", "fused"]
 
 
-def test_every_config_is_of_a_known_kind() -> None:
-    known = {"baseline", "data", "demo", "embed", "finetune", "fusion", "logger", "pretrain"}
-    assert {path.parent.name for path in CONFIGS.rglob("*.yaml")} <= known | {"trainer"}
+def test_every_config_is_of_a_tested_kind() -> None:
+    tested = {"baseline", "data", "embed", "finetune", "fusion", "logger", "pretrain", "trainer"}
+    others = {path.parent.name for path in CONFIGS.rglob("*.yaml")} - tested
+    assert others == {path.parent.name for path in PIPELINES}

@@ -1,6 +1,8 @@
 """Running pipelines: what is skipped, what is run again, what a failure leaves."""
 
 import json
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,24 @@ def test_failed_stage_leaves_nothing_done_and_runs_again(
         "[3/3] table …",
         "[3/3] table …",
     ]
+
+
+def test_killed_stage_leaves_nothing_done(
+    pipeline: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["run", str(pipeline), "--only", "prepare"]) == 0
+    done = pipeline.parent / "out" / "prepare" / "done.json"
+    assert done.is_file()
+
+    def killed(*_: object) -> Future[None]:
+        future: Future[None] = Future()
+        future.set_exception(BrokenProcessPool())
+        return future
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", killed)
+    assert main(["run", str(pipeline)]) == 1
+    assert "stage prepare: `xrec prepare` was killed" in capsys.readouterr().err
+    assert not done.exists()
 
 
 def test_only_runs_one_stage_on_what_the_others_left(

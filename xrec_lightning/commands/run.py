@@ -1,4 +1,4 @@
-"""``xrec run``: the stages of a pipeline, each in a process of its own."""
+"""``xrec run``: the stages of a pipeline, each command in a process of its own."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stdout
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
@@ -95,11 +96,17 @@ def _run_stage(stage: Stage, folder: Path, key: str, finished: dict[str, Done], 
     outputs = {name: Path(done.output) for name, done in finished.items()}
     _say(f"{title} …")
     start = time.monotonic()
-    with ProcessPoolExecutor(max_workers=1, mp_context=_process_context(stage)) as process:
-        output = folder
-        for line in stage.lines({**outputs, stage.name: folder}):
+    output = folder
+    for line in stage.lines({**outputs, stage.name: folder}):
+        # A process of its own also rids a command of the process group of the one before it.
+        with ProcessPoolExecutor(max_workers=1, mp_context=_process_context(stage)) as process:
             job = process.submit(_run_line, sys.argv[0], line, folder / OUTPUT_FILE)
-            output = job.result() or folder
+            try:
+                output = job.result() or folder
+            except BrokenProcessPool as error:
+                raise ChildProcessError(
+                    f"stage {stage.name}: `xrec {line[0]}` was killed, perhaps for want of memory"
+                ) from error
     done = Done(key, round(time.monotonic() - start, 1), str(output))
     done.write(folder)
     _say(f"{title} … {done.seconds:.0f} s")
