@@ -91,6 +91,15 @@ def test_metric_over_batches_is_the_mean_of_its_function(
     torch.testing.assert_close(metric.compute(), expected)
 
 
+def test_a_metric_reset_in_inference_mode_goes_on_outside_of_it() -> None:
+    metric = NDCG(5)  # as when a module is validated and then fitted
+    with torch.inference_mode():
+        metric.update(torch.tensor([3]))
+        metric.reset()
+    metric.update(torch.tensor([1]))
+    assert metric.compute().item() == 1.0
+
+
 def test_cut_off_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="top_k"):
         NDCG(0)

@@ -68,8 +68,9 @@ class RankMetric(Metric):
 
     @override
     def update(self, ranks: Tensor) -> None:
-        self.total += self.values(ranks.double()).sum()
-        self.count += ranks.numel()
+        # Not in place: a state that was reset in inference mode could not be updated outside of it.
+        self.total = self.total + self.values(ranks.double()).sum()
+        self.count = self.count + ranks.numel()
 
     @override
     def compute(self) -> Tensor:
