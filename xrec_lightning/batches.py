@@ -90,9 +90,10 @@ class PairBatch(NamedTuple):
 
 
 class PromptBatch(NamedTuple):
-    """History and candidate as one text, with the answer. B prompts."""
+    """History and candidate, each as a text, with the answer. B prompts."""
 
-    text: TextBatch
+    history: TextBatch
+    candidate: TextBatch
     labels: Tensor
     """1 where the user chose the candidate, else 0, shape ``(B,)``, float32."""
     user_ids: Tensor
@@ -101,6 +102,19 @@ class PromptBatch(NamedTuple):
     """Candidate item indices, shape ``(B,)``."""
     domain_ids: Tensor
     """Domain of the candidates, shape ``(B,)``."""
+
+
+class ClickPredictions(NamedTuple):
+    """Predicted answers to prompts. B prompts."""
+
+    user_ids: Tensor
+    """User indices, shape ``(B,)``."""
+    item_ids: Tensor
+    """Candidates, shape ``(B,)``."""
+    domain_ids: Tensor
+    """Domain of the candidates, shape ``(B,)``."""
+    probabilities: Tensor
+    """Probability that the user chooses the candidate, shape ``(B,)``."""
 
 
 class RankedBatch(NamedTuple):

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from xrec_lightning.batches import Catalog, ScoredItems
+from xrec_lightning.batches import Catalog, ClickPredictions, ScoredItems
 from xrec_lightning.callbacks.prediction_writer import PredictionWriter, list_rows
 
 pytestmark = [
@@ -65,7 +65,18 @@ class Recommender(LightningModule):
         )
 
 
-def predict(folder: Path, users: Users, **options: bool) -> None:
+class Clicks(LightningModule):
+    """Each user and item 1 and 4, of grocery and kitchen."""
+
+    def predict_step(self, user_ids: Tensor, batch_idx: int) -> ClickPredictions:
+        item_ids = torch.tensor([4, 1]).repeat(len(user_ids))
+        users = user_ids.repeat_interleave(2)
+        return ClickPredictions(users, item_ids, 1 + (item_ids == 4).long(), users / 10 + 0.5)
+
+
+def predict(
+    folder: Path, users: Users, module: type[LightningModule] = Recommender, **options: bool
+) -> None:
     trainer = Trainer(
         default_root_dir=folder,
         accelerator="cpu",
@@ -74,7 +85,7 @@ def predict(folder: Path, users: Users, **options: bool) -> None:
         enable_progress_bar=False,
         **options,
     )
-    trainer.predict(Recommender(), users, return_predictions=False)
+    trainer.predict(module(), users, return_predictions=False)
 
 
 def test_lists_carry_raw_ids_and_skip_missing_items() -> None:
@@ -89,6 +100,20 @@ def test_the_file_is_the_same_in_any_order(tmp_path: Path, order: tuple[int, ...
     predict(tmp_path, Users(order))
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.parquet"]
     assert pl.read_parquet(tmp_path / "predictions.parquet").equals(EXPECTED)
+
+
+def test_clicks_are_written_a_row_a_prompt_with_raw_ids(tmp_path: Path) -> None:
+    predict(tmp_path, Users((3, 1, 3)), Clicks)
+    expected = pl.DataFrame(
+        {
+            "user_id": ["ann", "ann", "cat", "cat"],
+            "item_id": ["a", "d", "a", "d"],
+            "domain": ["grocery", "kitchen", "grocery", "kitchen"],
+            "probability": [0.6, 0.6, 0.8, 0.8],
+        },
+        schema_overrides={"probability": pl.Float32},
+    )
+    assert pl.read_parquet(tmp_path / "predictions.parquet").equals(expected)
 
 
 def test_parts_of_a_killed_run_are_dropped(tmp_path: Path) -> None:

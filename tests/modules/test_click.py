@@ -59,6 +59,7 @@ def test_test_reports_each_class_and_predict_gives_probabilities(
         num_sanity_val_steps=0,
         **QUIET,
     )
+    trainer.validate(module, datamodule, verbose=False)
     trainer.fit(module, datamodule)
     assert {"val/loss", "val/auc", "val/accuracy"} <= set(trainer.callback_metrics)
     figures = trainer.test(module, datamodule, verbose=False)[0]

@@ -1,4 +1,4 @@
-"""Top-k lists of a predict run as one parquet file with raw ids."""
+"""What a predict run found, top-k lists or probabilities, as one parquet file with raw ids."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from xrec_lightning.atomic import atomic_path
-from xrec_lightning.batches import Catalog, ScoredItems
+from xrec_lightning.batches import Catalog, ClickPredictions, ScoredItems
 from xrec_lightning.schema import (
     DOMAIN,
     DOMAIN_INDEX,
@@ -26,6 +26,10 @@ PARTS_FOLDER = ".predictions.parts"
 
 RANK = "rank"
 SCORE = "score"
+PROBABILITY = "probability"
+
+LIST_COLUMNS = (USER_ID, DOMAIN, RANK, ITEM_ID, SCORE)
+CLICK_COLUMNS = (USER_ID, ITEM_ID, DOMAIN, PROBABILITY)
 
 
 class NamesIndices(Protocol):
@@ -48,11 +52,13 @@ class NamesIndices(Protocol):
 
 
 class PredictionWriter(Callback):
-    """Write the `ScoredItems` of a predict run as ``predictions.parquet`` into the run folder.
+    """Write what a predict run returns as ``predictions.parquet`` into the run folder.
 
-    Columns: user_id, domain, rank (from 1), item_id, score; sorted by user, domain and rank, in the
-    order of their indices. Each process streams part files, which the first one merges at the end,
-    so the memory does not grow with the number of users. A ``fast_dev_run`` writes nothing.
+    Columns for `ScoredItems`: user_id, domain, rank (from 1), item_id, score; sorted by user,
+    domain and rank. For `ClickPredictions`: user_id, item_id, domain, probability; sorted by user,
+    domain and item. Sorted is in the order of the indices. Each process streams part files, which
+    the first one merges at the end, so the memory does not grow with the number of users. A
+    ``fast_dev_run`` writes nothing.
     """
 
     @override
@@ -73,10 +79,14 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if isinstance(outputs, ScoredItems) and not _is_rehearsal(trainer):
+        if isinstance(outputs, ScoredItems | ClickPredictions) and not _is_rehearsal(trainer):
             name = f"{trainer.global_rank:04d}-{dataloader_idx:02d}-{batch_idx:08d}.parquet"
             datamodule: NamesIndices = trainer.datamodule  # type: ignore[attr-defined]
-            list_rows(outputs, datamodule).write_parquet(_parts_folder(trainer) / name)
+            if isinstance(outputs, ScoredItems):
+                rows = list_rows(outputs, datamodule)
+            else:
+                rows = click_rows(outputs, datamodule)
+            rows.write_parquet(_parts_folder(trainer) / name)
 
     @override
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -85,11 +95,14 @@ class PredictionWriter(Callback):
         if not trainer.is_global_zero or not parts.is_dir():
             return
         if any(parts.iterdir()):
-            order = [USER_INDEX, DOMAIN_INDEX, RANK]
-            # A sampler that repeats rows to fill its last batch gives some lists twice.
-            rows = pl.scan_parquet(parts / "*.parquet").unique(order).sort(order)
+            rows = pl.scan_parquet(parts / "*.parquet")
+            is_list = RANK in rows.collect_schema()
+            columns = LIST_COLUMNS if is_list else CLICK_COLUMNS
+            order = [USER_INDEX, DOMAIN_INDEX, RANK if is_list else ITEM_INDEX]
+            # A sampler that repeats rows to fill its last batch gives some rows twice.
+            rows = rows.unique(order).sort(order).select(columns)
             with atomic_path(Path(trainer.default_root_dir) / PREDICTIONS_FILE) as partial:
-                rows.select(USER_ID, DOMAIN, RANK, ITEM_ID, SCORE).sink_parquet(partial)
+                rows.sink_parquet(partial)
         shutil.rmtree(parts)
 
 
@@ -110,6 +123,24 @@ def list_rows(scored: ScoredItems, datamodule: NamesIndices) -> pl.DataFrame:
             SCORE: scored.scores.detach().cpu().float()[is_item].numpy(),
         }
     )
+    return _name_indices(rows, datamodule)
+
+
+def click_rows(predicted: ClickPredictions, datamodule: NamesIndices) -> pl.DataFrame:
+    """Return one row a prompt, with raw ids beside the indices."""
+    is_prompt = torch.ones(len(predicted.user_ids), dtype=torch.bool)
+    rows = pl.DataFrame(
+        {
+            USER_INDEX: _flat(predicted.user_ids, is_prompt),
+            DOMAIN_INDEX: _flat(predicted.domain_ids, is_prompt),
+            ITEM_INDEX: _flat(predicted.item_ids, is_prompt),
+            PROBABILITY: predicted.probabilities.detach().cpu().float().numpy(),
+        }
+    )
+    return _name_indices(rows, datamodule)
+
+
+def _name_indices(rows: pl.DataFrame, datamodule: NamesIndices) -> pl.DataFrame:
     domains = pl.Series(datamodule.catalog.domains, dtype=pl.String)
     return rows.with_columns(
         datamodule.raw_user_ids.gather(rows[USER_INDEX] - 1).alias(USER_ID),

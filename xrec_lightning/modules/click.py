@@ -1,6 +1,4 @@
-"""Fine-tuning on "history and candidate as text, to the probability of a choice"."""
-
-from typing import NamedTuple
+"""Fine-tuning on "history and candidate as texts, to the probability of a choice"."""
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -9,23 +7,12 @@ from torch.nn import functional
 from torch.optim import AdamW
 from typing_extensions import override
 
-from xrec_lightning.batches import Catalog, PromptBatch
+from xrec_lightning.batches import Catalog, ClickPredictions, PromptBatch
 from xrec_lightning.metrics.binary import BinaryReport
 from xrec_lightning.models.heads import ClickConfig
 from xrec_lightning.models.language.tower import TowerConfig
 from xrec_lightning.models.language.tuning import TuningConfig
 from xrec_lightning.modules.finetune import LanguageFineTuner
-
-
-class ClickPredictions(NamedTuple):
-    """What `predict` returns. B prompts."""
-
-    user_ids: Tensor
-    """User indices, shape ``(B,)``."""
-    item_ids: Tensor
-    """Candidates, shape ``(B,)``."""
-    probabilities: Tensor
-    """Probability of a choice, shape ``(B,)``."""
 
 
 class ClickFineTuner(LanguageFineTuner):
@@ -35,7 +22,7 @@ class ClickFineTuner(LanguageFineTuner):
         catalog: What the data knows; linked from the datamodule.
         tower: The language model.
         tuning: Which of its weights are trained.
-        head: The classifier on the prompt's vector.
+        head: The classifier on the vectors of history and candidate.
         optimizer: Optimizer of the trained weights.
         warmup_share: Share of the steps in which the learning rate rises; then it falls to 0.
     """
@@ -57,7 +44,7 @@ class ClickFineTuner(LanguageFineTuner):
     @override
     def forward(self, batch: PromptBatch) -> Tensor:
         """Return the logits of a choice, shape ``(B,)``."""
-        return self.head(self.tower(batch.text))
+        return self.head(self.tower(batch.history), self.tower(batch.candidate))
 
     @override
     def training_step(self, batch: PromptBatch, batch_idx: int) -> Tensor:
@@ -84,7 +71,7 @@ class ClickFineTuner(LanguageFineTuner):
     @override
     def predict_step(self, batch: PromptBatch, batch_idx: int) -> ClickPredictions:
         probabilities = torch.sigmoid(self(batch))
-        return ClickPredictions(batch.user_ids, batch.item_ids, probabilities)
+        return ClickPredictions(batch.user_ids, batch.item_ids, batch.domain_ids, probabilities)
 
     def _log_report(self, split: str, report: BinaryReport) -> None:
         self.log_dict({f"{split}/{name}": value for name, value in report.compute().items()})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from xrec_lightning.data.datamodules.instruction import InstructionDataModule
+from xrec_lightning.data.prompts import RelatedTitles
 from xrec_lightning.data.tokenize import load_tokenizer
 
 
@@ -42,19 +43,32 @@ def test_users_of_the_splits_are_disjoint_and_labels_balanced(
     assert len(datamodule.train_set) == 40
 
 
-def test_a_prompt_names_the_newest_history_and_the_candidate(
+def test_a_prompt_is_the_related_history_and_the_candidate(
     datamodule: InstructionDataModule, tiny_language: str
 ) -> None:
-    clicks, tokens = datamodule.train_set.clicks, datamodule.train_set.tokens
+    clicks, batch = datamodule.train_set.clicks, datamodule.train_set.__getitems__(range(10))
     names = ["", *datamodule.prepared.items()["text"].fill_null("")]
+    related = RelatedTitles(names)
     tokenizer = load_tokenizer(tiny_language)
     for row in range(10):
-        ids = tokens.token_ids[tokens.offsets[row] : tokens.offsets[row + 1]]
-        end, start = clicks.history_ends[row], clicks.history_starts[row]
-        newest = datamodule.prepared.item_ids[max(start, end - 2) : end]
-        history = "; ".join(names[item] for item in newest if names[item])
-        expected = f"history: {history or 'none'}. candidate: {names[clicks.item_ids[row]]}"
-        assert ids.tolist() == tokenizer(expected)["input_ids"]
+        item, visible = (
+            int(clicks.item_ids[row]),
+            slice(clicks.history_starts[row], clicks.history_ends[row]),
+        )
+        titles = related.choose(datamodule.prepared.item_ids[visible].tolist(), item, 2)
+        for text, expected in (
+            (batch.history, "; ".join(titles) or "none"),
+            (batch.candidate, names[item]),
+        ):
+            ids = text.token_ids[row][text.attention_mask[row]]
+            assert ids.tolist() == tokenizer(expected)["input_ids"]
+
+
+def test_long_titles_are_cut(tiny_dataset: Path, tiny_language: str) -> None:
+    datamodule = InstructionDataModule(tiny_dataset, tiny_language, title_words=1)
+    datamodule.setup("fit")
+    assert int(datamodule.train_set.candidates.lengths.max()) < 20
+    assert all(" " not in title for title in datamodule._titles())
 
 
 def test_evaluated_choices_are_the_targets_of_their_users(

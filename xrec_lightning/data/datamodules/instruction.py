@@ -25,17 +25,20 @@ from xrec_lightning.data.clicks import (
 from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.data.prompts import click_prompt
+from xrec_lightning.data.prompts import RelatedTitles, history_text
 from xrec_lightning.data.tokenize import TokenizedTexts, load_tokenizer, pad_id, tokenize
-from xrec_lightning.schema import TEST, TEXT, TITLE, TRAIN, VAL
+from xrec_lightning.schema import ITEM_ID, TEST, TEXT, TITLE, TRAIN, USER_ID, VAL
 
 
 class Prompts(Dataset[PromptBatch]):
     """Tokenized prompts with their labels, a batch at a time."""
 
-    def __init__(self, clicks: Clicks, tokens: TokenizedTexts, padding: int) -> None:
+    def __init__(
+        self, clicks: Clicks, histories: TokenizedTexts, candidates: TokenizedTexts, padding: int
+    ) -> None:
         self.clicks = clicks
-        self.tokens = tokens
+        self.histories = histories
+        self.candidates = candidates
         self.padding = padding
 
     def __len__(self) -> int:
@@ -45,7 +48,8 @@ class Prompts(Dataset[PromptBatch]):
         """Return the batch of ``rows``."""
         index = np.asarray(rows)
         return PromptBatch(
-            text=self.tokens.batch(index, self.padding),
+            history=self.histories.batch(index, self.padding),
+            candidate=self.candidates.batch(index, self.padding),
             labels=torch.from_numpy(self.clicks.labels[index].astype(np.float32)),
             user_ids=torch.from_numpy(self.clicks.user_ids[index].astype(np.int64)),
             item_ids=torch.from_numpy(self.clicks.item_ids[index].astype(np.int64)),
@@ -66,8 +70,9 @@ class InstructionDataModule(LightningDataModule):
         train_prompts: Training prompts, positives and negatives, drawn from all choices.
         eval_prompts: Prompts of validation, and of test.
         held_out: Share of the users of validation, and of test.
-        history_items: Items of the history in a prompt, the newest.
-        max_tokens: Longest prompt, in tokens; the oldest of the history is cut off.
+        history_items: Titles of the history in a prompt, those most like the candidate's.
+        title_words: Words of a title that are read.
+        max_tokens: Longest text, in tokens; of a history, the least like is cut off.
         match_width: Negatives are among the so many items next to the choice in popularity.
         seed: Seed of the split, of the choices and of the negatives.
     """
@@ -80,8 +85,9 @@ class InstructionDataModule(LightningDataModule):
         train_prompts: int = 4096,
         eval_prompts: int = 1024,
         held_out: float = 0.1,
-        history_items: int = 6,
-        max_tokens: int = 96,
+        history_items: int = 2,
+        title_words: int = 12,
+        max_tokens: int = 64,
         match_width: int = 64,
         seed: int = 0,
     ) -> None:
@@ -93,6 +99,7 @@ class InstructionDataModule(LightningDataModule):
         self.eval_prompts = eval_prompts
         self.held_out = held_out
         self.history_items = history_items
+        self.title_words = title_words
         self.max_tokens = max_tokens
         self.match_width = match_width
         self.seed = seed
@@ -101,6 +108,16 @@ class InstructionDataModule(LightningDataModule):
     def catalog(self) -> Catalog:
         """What the data knows and the module needs."""
         return read_catalog(self.prepared)
+
+    @cached_property
+    def raw_user_ids(self) -> pl.Series:
+        """Raw ids of the users; index k is row k - 1."""
+        return self.prepared.users()[USER_ID]
+
+    @cached_property
+    def raw_item_ids(self) -> pl.Series:
+        """Raw ids of the items; index k is row k - 1."""
+        return self.prepared.items()[ITEM_ID]
 
     @override
     def setup(self, stage: str) -> None:
@@ -111,32 +128,38 @@ class InstructionDataModule(LightningDataModule):
         train = training_choices(self.prepared, users[TRAIN])
         val = target_choices(self.prepared, VAL, users[VAL])
         test = target_choices(self.prepared, TEST, users[TEST])
-        self.train_set = self._prompts(train, self.train_prompts, negatives)
-        self.val_set = self._prompts(val, self.eval_prompts, negatives)
-        self.test_set = self._prompts(test, self.eval_prompts, negatives)
+        related = RelatedTitles(self._titles())
+        self.train_set = self._prompts(train, self.train_prompts, negatives, related)
+        self.val_set = self._prompts(val, self.eval_prompts, negatives, related)
+        self.test_set = self._prompts(test, self.eval_prompts, negatives, related)
 
-    def _prompts(self, choices: Choices, count: int, negatives: MatchedNegatives) -> Prompts:
+    def _prompts(
+        self, choices: Choices, count: int, negatives: MatchedNegatives, related: RelatedTitles
+    ) -> Prompts:
         """Return at most ``count`` prompts of seeded choices and their negatives."""
         order = np.random.default_rng(self.seed).permutation(len(choices.user_ids))
         clicks = add_negatives(choices.select(order[: count // 2]), negatives, self.seed)
-        names = self._names()
         item_ids = np.asarray(self.prepared.item_ids)
-        texts = []
-        for start, end, item in zip(
-            clicks.history_starts, clicks.history_ends, clicks.item_ids, strict=True
-        ):
-            newest = item_ids[max(start, end - self.history_items) : end]
-            history = [names[i] for i in newest if names[i]]
-            texts.append(click_prompt(history, names[item]))
+        histories = [
+            history_text(related.choose(item_ids[start:end].tolist(), item, self.history_items))
+            for start, end, item in zip(
+                clicks.history_starts, clicks.history_ends, clicks.item_ids, strict=True
+            )
+        ]
+        candidates = [related.titles[item] for item in clicks.item_ids]
         tokenizer = load_tokenizer(self.model)
-        tokens = tokenize(texts, tokenizer, self.max_tokens, keep_end=True)
-        return Prompts(clicks, tokens, pad_id(tokenizer))
+        return Prompts(
+            clicks,
+            tokenize(histories, tokenizer, self.max_tokens, keep_end=True),
+            tokenize(candidates, tokenizer, self.max_tokens),
+            pad_id(tokenizer),
+        )
 
-    def _names(self) -> list[str]:
-        """Return what prompts call each item, by item index: its title, else its text, else ""."""
+    def _titles(self) -> list[str]:
+        """Return the title of each item, by item index, or else its text, or else ""."""
         items = self.prepared.items()
-        named = items.select(pl.coalesce(TITLE, TEXT).fill_null(""))
-        return ["", *named.to_series()]
+        named = items.select(pl.coalesce(TITLE, TEXT).fill_null("")).to_series()
+        return ["", *(" ".join(name.split()[: self.title_words]) for name in named)]
 
     @override
     def train_dataloader(self) -> DataLoader[PromptBatch]:
