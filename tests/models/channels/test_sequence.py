@@ -30,6 +30,18 @@ def test_knowledge_fills_the_item_table(catalog: Catalog) -> None:
     assert table[12].abs().sum() > 0, "an item without text starts at random"
 
 
+def test_noise_sets_items_of_equal_text_apart(catalog: Catalog) -> None:
+    assert catalog.vectors is not None
+    vectors = catalog.vectors.clone()
+    vectors[2] = vectors[1]
+    twins = catalog._replace(vectors=vectors)
+    for noise, is_apart in ((0.0, False), (0.5, True)):
+        config = SequenceChannelConfig(encoder=ENCODER, item_init="knowledge", init_noise=noise)
+        table = config.build(twins).item_embedding.weight
+        assert torch.equal(table[1], table[2]) != is_apart
+        assert F.cosine_similarity(table[1], table[2], dim=0) > 0.3
+
+
 def test_an_untrained_knowledge_table_agrees_with_text_neighbors(
     catalog: Catalog, batch: SequenceBatch
 ) -> None:

@@ -31,6 +31,9 @@ class SequenceChannelConfig(ChannelConfig):
     """What the item table holds before training: noise, or the whitened knowledge vectors."""
     init_std: float = 0.02
     """Standard deviation of the item table's entries before training."""
+    init_noise: float = 0.0
+    """Noise added to knowledge in the item table, relative to ``init_std``: items whose texts are
+    the same start apart."""
     cold_keys: Literal["off", "text"] = "off"
     """Key of an item without training event: none, or the one that its text predicts."""
     text_dim: int = 128
@@ -71,7 +74,8 @@ class SequenceChannel(Channel):
         if config.item_init == "knowledge":
             vectors = whitened_vectors(catalog, width) * config.init_std
             has_text = vectors.abs().sum(dim=1) > 0
-            self.item_embedding.weight.data[has_text] = vectors[has_text]
+            noise = config.init_noise * self.item_embedding.weight.data
+            self.item_embedding.weight.data[has_text] = (vectors + noise)[has_text]
         self.item_embedding.weight.data[0] = 0.0
         is_trained = (catalog.train_counts > 0).float()[:, None]
         self.register_buffer("is_trained", is_trained, persistent=False)
