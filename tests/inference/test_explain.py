@@ -64,6 +64,17 @@ def test_titles_fall_back_to_text_and_id_and_are_short() -> None:
     assert short_titles(items).to_list() == ["Soup of the day", "A pan.", "3", "x" * 59 + "…"]
 
 
+def test_items_that_share_a_title_are_called_by_their_texts() -> None:
+    items = pl.DataFrame(
+        {
+            "title": ["SOUP", "SOUP", "SOUP", "PAN", None],
+            "text": ["SOUP. Tomato", "SOUP. Onion", None, "PAN. Iron", None],
+            "item_id": ["1", "2", "3", "4", "5"],
+        }
+    )
+    assert short_titles(items).to_list() == ["SOUP. Tomato", "SOUP. Onion", "SOUP", "PAN", "5"]
+
+
 def test_several_lists_come_row_by_row() -> None:
     batch = SequenceBatch(
         user_ids=torch.tensor([1, 2]),

@@ -1,4 +1,5 @@
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -46,3 +47,10 @@ def test_every_training_interaction_is_observed_once(datamodule: BehaviorDataMod
     for batch in datamodule.train_dataloader():
         counts += torch.bincount(batch.item_ids.flatten(), minlength=len(counts))
     assert counts[1:].tolist() == datamodule.catalog.train_counts[1:].tolist()
+
+
+def test_a_baseline_refuses_several_processes(datamodule: BehaviorDataModule) -> None:
+    module = BaselineRecommender(datamodule.catalog, PopularityConfig())
+    module.trainer = Mock(world_size=2)
+    with pytest.raises(ValueError, match="in one process, not 2"):
+        module.on_fit_start()

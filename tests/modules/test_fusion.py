@@ -128,3 +128,10 @@ def test_weights_of_the_config_stay_without_calibration(
     before = module.scorer.weights.clone()
     fit(module, datamodule, tmp_path)
     assert torch.equal(module.scorer.weights, before)
+
+
+def test_a_validated_module_can_be_fitted(datamodule: BehaviorDataModule, tmp_path: Path) -> None:
+    module = fused(datamodule)
+    fit(module, datamodule, tmp_path).validate(module, datamodule, verbose=False)
+    trainer = fit(module, datamodule, tmp_path)
+    assert trainer.callback_metrics["val/ndcg@10"].isfinite()

@@ -15,8 +15,12 @@ MAX_TITLE_LENGTH = 60
 
 
 def short_titles(items: pl.DataFrame) -> pl.Series:
-    """Return what each item is called in a sentence: its title, else its text, else its id."""
-    name = pl.coalesce(TITLE, TEXT, ITEM_ID).str.replace_all(r"\s+", " ")
+    """Return what each item is called in a sentence: its title, else its text, else its id.
+
+    A title that several items share says too little: they are called by their texts.
+    """
+    own_title = pl.when(pl.len().over(TITLE) == 1).then(TITLE)
+    name = pl.coalesce(own_title, TEXT, TITLE, ITEM_ID).str.replace_all(r"\s+", " ")
     is_long = name.str.len_chars() > MAX_TITLE_LENGTH
     short = name.str.slice(0, MAX_TITLE_LENGTH - 1).str.strip_chars_end(" ,.;:-") + "…"
     return items.select(pl.when(is_long).then(short).otherwise(name).alias(TITLE))[TITLE]

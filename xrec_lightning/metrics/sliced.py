@@ -63,8 +63,10 @@ class SlicedRankMetrics(Metric):
         members = torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)  # (B, 1 + S)
         members = members.T.to(torch.int64)
         # Ranks beyond every cut-off share the last column.
-        self.rank_counts.index_add_(1, ranks.clamp(max=self.max_rank + 1) - 1, members)
-        self.counts += members.sum(dim=1)
+        # Not in place: after a reset in inference mode that would fail in a fit.
+        columns = ranks.clamp(max=self.max_rank + 1) - 1
+        self.rank_counts = self.rank_counts.index_add(1, columns, members)
+        self.counts = self.counts + members.sum(dim=1)
 
     @override
     def compute(self) -> dict[str, Tensor]:

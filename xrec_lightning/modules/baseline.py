@@ -38,6 +38,14 @@ class BaselineRecommender(RankingModule):
         self.automatic_optimization = False
 
     @override
+    def on_fit_start(self) -> None:
+        if self.trainer.world_size > 1:
+            raise ValueError(
+                f"a baseline counts in one process, not {self.trainer.world_size}: "
+                "set trainer.devices and trainer.num_nodes to 1"
+            )
+
+    @override
     def configure_optimizers(self) -> list[Optimizer]:
         return []
 

@@ -106,5 +106,5 @@ class RankingModule(LightningModule):
 
     def _log_metrics(self, stage: str, metrics: SlicedRankMetrics) -> None:
         values = {f"{stage}/{key}": value.float() for key, value in metrics.compute().items()}
-        self.log_dict(values)
+        self.log_dict(values, sync_dist=True)  # equal on all processes; this keeps Lightning quiet
         metrics.reset()
