@@ -57,7 +57,11 @@ def fit_weights(evidence: Evidence, weights: Tensor, rounds: int = 2) -> Tensor:
     for _ in range(rounds):
         before = value
         for index in range(1, len(best)):
-            _sum(margins, best.where(torch.arange(len(best)) != index, 0.0), out=others)
+            _sum(
+                margins,
+                best.where(torch.arange(len(best), device=best.device) != index, 0.0),
+                out=others,
+            )
             start = float(best[index] or weights[index])
             for factor in FACTORS:
                 torch.add(others, margins[index], alpha=start * factor, out=total)

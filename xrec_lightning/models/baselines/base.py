@@ -60,7 +60,7 @@ class SparseCounts(nn.Module):
 
     def add(self, left: Tensor, right: Tensor) -> None:
         """Count the pairs ``(left, right)``, both of shape ``(M,)``."""
-        self.pending.append(left * self.size + right)
+        self.pending.append((left * self.size + right).cpu())  # counted on the CPU
 
     def finish(self) -> None:
         """Sum the counts of equal pairs."""

@@ -56,11 +56,11 @@ class ItemKNN(Baseline):
         if self.similarity is None:
             self.similarity = self._similarity()
         row, column = (batch.item_ids > 0).nonzero(as_tuple=True)
-        places = (row.numpy(), batch.item_ids[row, column].numpy())
+        places = (row.cpu().numpy(), batch.item_ids[row, column].cpu().numpy())
         shape = (len(batch.item_ids), self.num_items + 1)
         history = csr_array((np.ones(len(row), dtype=np.float32), places), shape=shape)
         scores = (history @ self.similarity).toarray()
-        return torch.from_numpy(scores) + self.popularity_prior()
+        return torch.from_numpy(scores).to(row.device) + self.popularity_prior()
 
     def _similarity(self) -> csr_array:
         """Return cosine similarities with a zero diagonal, shape ``(N + 1, N + 1)``."""

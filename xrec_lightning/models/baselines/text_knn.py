@@ -43,7 +43,7 @@ class TextKNN(Baseline):
 
     @override
     def scores(self, batch: SequenceBatch) -> Tensor:
-        positions = torch.arange(batch.item_ids.size(1))
+        positions = torch.arange(batch.item_ids.size(1), device=batch.item_ids.device)
         ages = batch.state_positions - positions  # (B, L)
         is_recent = ((ages >= 0) & (ages < self.history)).float()[..., None]
         query = normalize((self.vectors[batch.item_ids] * is_recent).sum(dim=1))

@@ -47,5 +47,5 @@ class Transition(Baseline):
     def scores(self, batch: SequenceBatch) -> Tensor:
         position = batch.state_positions[:, :1].clamp_min(0)
         last = batch.item_ids.gather(1, position)[:, 0]
-        counts = torch.from_numpy(self.followers.matrix()[last.numpy()].toarray())
-        return counts + self.popularity_prior()
+        counts = torch.from_numpy(self.followers.matrix()[last.cpu().numpy()].toarray())
+        return counts.to(last.device) + self.popularity_prior()
