@@ -75,7 +75,8 @@ class XrecCLI(LightningCLI):
     The model is built with the ``catalog`` of the data. A run folder, ``trainer.default_root_dir``,
     holds the config, the checkpoints, the figures and the logs; without one in the config it is
     ``runs/<name of the config>/<time>``. ``validate``, ``test`` and ``predict`` load the best
-    checkpoint of that folder; ``--ckpt_path null`` takes the model as it is built.
+    checkpoint of that folder, without one in the config of the newest such folder;
+    ``--ckpt_path null`` takes the model as it is built.
     """
 
     def __init__(self, args: list[str]) -> None:
@@ -134,9 +135,14 @@ class XrecCLI(LightningCLI):
         config = self.config[self.subcommand]
         trainer = config.trainer
         if trainer.default_root_dir is None:
-            started = os.environ.setdefault(RUN_TIME, time.strftime("%Y%m%d-%H%M%S"))
             files = config.get("config") or [self.subcommand]
-            trainer.default_root_dir = str(RUNS_FOLDER / Path(str(files[0])).stem / started)
+            runs = RUNS_FOLDER / Path(str(files[0])).stem
+            trained = sorted(path.parent.parent for path in runs.glob(f"*/checkpoints/{BEST}.ckpt"))
+            if trained and self.subcommand != "fit" and config.ckpt_path in (BEST, LAST):
+                trainer.default_root_dir = str(trained[-1])
+            else:
+                started = os.environ.setdefault(RUN_TIME, time.strftime("%Y%m%d-%H%M%S"))
+                trainer.default_root_dir = str(runs / started)
         loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
         for arguments in (each.get("init_args") for each in loggers if hasattr(each, "get")):
             if arguments is not None and arguments.get("save_dir") == ".":

@@ -100,3 +100,12 @@ def test_cold_items_are_raised_as_far_as_warm_targets_can_afford(tolerance: floa
 def test_without_cold_candidates_there_is_no_offset() -> None:
     case, is_cold = cold_case()
     assert fit_cold_offset(case, torch.ones(3), torch.zeros_like(is_cold), 0.1) == 0.0
+
+
+def test_targets_that_cannot_tell_leave_the_offset_at_zero() -> None:
+    case, is_cold = cold_case()
+    last = -(torch.arange(40) == case.targets[:, None]).float()  # behind 29 warm candidates
+    hopeless = Evidence((last,), torch.zeros_like(case.is_excluded), case.targets)
+    assert fit_cold_offset(hopeless, torch.ones(1), is_cold, 0.1) == 0.0
+    never_in_the_way = case._replace(is_excluded=case.is_excluded | is_cold)
+    assert fit_cold_offset(never_in_the_way, torch.ones(3), is_cold, 0.1) == 0.0

@@ -1,7 +1,10 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch import Trainer, seed_everything
 
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
@@ -10,6 +13,7 @@ from xrec_lightning.models.channels.sequence import SequenceChannelConfig
 from xrec_lightning.models.sequence.sasrec import SASRecConfig
 from xrec_lightning.modules.fusion import FusionRecommender
 
+CHANNELS = "xrec_lightning.models.channels"
 ENCODER = SASRecConfig(embed_dim=8, max_seq_len=12, dropout=0.0)
 
 
@@ -135,3 +139,56 @@ def test_a_validated_module_can_be_fitted(datamodule: BehaviorDataModule, tmp_pa
     fit(module, datamodule, tmp_path).validate(module, datamodule, verbose=False)
     trainer = fit(module, datamodule, tmp_path)
     assert trainer.callback_metrics["val/ndcg@10"].isfinite()
+
+
+def test_a_checkpoint_of_another_width_is_refused(datamodule: BehaviorDataModule) -> None:
+    module = fused(datamodule)
+    checkpoint = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(checkpoint)
+    narrow = SequenceChannelConfig(encoder=SASRecConfig(embed_dim=4, max_seq_len=12))
+    other = FusionRecommender(datamodule.catalog, [narrow, KnowledgeChannelConfig(dim=8)])
+    with pytest.raises(ValueError, match="does not fit the model"):
+        other.on_load_checkpoint(checkpoint)
+    module.on_load_checkpoint(checkpoint)
+
+
+def test_two_processes_train_on_after_the_weights_were_fitted(
+    tiny_dataset: Path, tiny_store: Path, tmp_path: Path
+) -> None:
+    config = {
+        "trainer": {
+            "accelerator": "cpu",
+            "devices": 2,
+            "strategy": "ddp",
+            "max_epochs": 2,
+            "default_root_dir": str(tmp_path),
+            "enable_progress_bar": False,
+        },
+        "model": {
+            "class_path": "xrec_lightning.modules.fusion.FusionRecommender",
+            "init_args": {
+                "channels": [
+                    {"class_path": f"{CHANNELS}.sequence.SequenceChannelConfig"},
+                    {
+                        "class_path": f"{CHANNELS}.knowledge.KnowledgeChannelConfig",
+                        "init_args": {"dim": 4},
+                    },
+                ]
+            },
+        },
+        "data": {
+            "class_path": "xrec_lightning.data.datamodules.behavior.BehaviorDataModule",
+            "init_args": {
+                "dataset": str(tiny_dataset),
+                "knowledge": str(tiny_store),
+                "batch_size": 8,
+            },
+        },
+    }
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "xrec_lightning", "fit", f"--config={path}"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
+    state = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
+    assert state["epoch"] == 1

@@ -91,7 +91,7 @@ def test_predictions_are_unseen_and_best_first(datamodule: BehaviorDataModule) -
 
 
 def test_a_checkpoint_of_other_data_is_refused(datamodule: BehaviorDataModule) -> None:
-    checkpoint: dict[str, object] = {}
+    checkpoint: dict[str, object] = {"state_dict": {}}
     HashRecommender(datamodule.catalog).on_save_checkpoint(checkpoint)
     HashRecommender(datamodule.catalog).on_load_checkpoint(checkpoint)
     other = HashRecommender(datamodule.catalog._replace(fingerprint="other"))

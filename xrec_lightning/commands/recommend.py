@@ -28,11 +28,12 @@ def main(arguments: Sequence[str]) -> None:
         FileNotFoundError: If the run has no config or no checkpoint.
     """
     options = _parser().parse_args(arguments)
-    run = load_run(options.run, [f"--data.init_args.until={options.until}"])
+    run = load_run(options.run)
     if not isinstance(run.model, RankingModule) or not isinstance(
         run.datamodule, BehaviorDataModule
     ):
         raise InputError(f"{options.run}: a {type(run.model).__name__} does not recommend")
+    run.datamodule.until = options.until
     recommender = Recommender(
         run.model.to(run.trainer.strategy.root_device),
         run.datamodule,

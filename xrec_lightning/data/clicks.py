@@ -12,6 +12,7 @@ from xrec_lightning.schema import (
     DOMAINS,
     HISTORY_END,
     HISTORY_START,
+    IS_HIDDEN,
     ITEM_INDEX,
     TEST,
     TEXT,
@@ -109,7 +110,7 @@ class MatchedNegatives:
 
     def __init__(self, prepared: Prepared, width: int = 64) -> None:
         self.width = width
-        items = prepared.items().filter(pl.col(TEXT).is_not_null())
+        items = prepared.items().filter(pl.col(TEXT).is_not_null() & ~pl.col(IS_HIDDEN))
         listed = items.select(ITEM_INDEX, DOMAINS, TRAIN_COUNT).explode(DOMAINS)
         ordered = listed.sort(TRAIN_COUNT, ITEM_INDEX)
         self.ordered = [

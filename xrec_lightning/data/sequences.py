@@ -117,8 +117,9 @@ class TrainingWindows(Dataset[SequenceBatch]):
 class WindowSampler(DistributedSampler[Window]):
     """Cut every user's training interactions into windows anew each epoch, alike lengths together.
 
-    Interactions before the newest ``length + 1`` are covered by windows whose borders move at
-    random from epoch to epoch, so that no target always lacks its history.
+    Interactions before the newest ``length + 1`` are drawn by windows whose borders move at random
+    from epoch to epoch, each by itself: an older target may serve twice or not at all in one epoch,
+    but none always lacks its history.
     """
 
     def __init__(
@@ -193,7 +194,7 @@ class Targets(Dataset[SequenceBatch]):
         extra = targets[EXTRA_SEEN].fill_null([])
         counts = extra.list.len().to_numpy().astype(np.int64)
         self.extra_offsets = np.concatenate([[0], counts.cumsum()])
-        self.extra_ids = extra.explode(empty_as_null=False).to_numpy()
+        self.extra_ids = extra.explode().drop_nulls().to_numpy()
         masks = [targets[slice_column(name)].to_numpy() for name in SLICES]
         self.slice_mask = torch.from_numpy(np.stack(masks, axis=1))
 

@@ -80,7 +80,8 @@ def fit_cold_offset(
 
     Scores of items with and without training events are on different scales: left alone, cold
     items are never recommended. Raised by the offset they compete with the warm ones, and warm
-    targets lose at most the share ``tolerance`` of their NDCG@`TOP_K`.
+    targets lose at most the share ``tolerance`` of their NDCG@`TOP_K`. Where these targets cannot
+    tell, because none is ranked high or no cold item gets in their way, the offset is 0.
 
     Args:
         evidence: Warm targets held out of training, and all their candidates.
@@ -102,6 +103,8 @@ def fit_cold_offset(
 
     low, high = OFFSETS
     enough = (1.0 - tolerance) * gain(low)
+    if enough == 0.0 or gain(high) >= enough:
+        return 0.0
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if gain(middle) >= enough else (low, middle)

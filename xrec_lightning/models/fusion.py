@@ -40,6 +40,9 @@ class FusionScorer(nn.Module):
         temperature: Temperature of each channel's cosine before training.
         popularity_prior: The bias of an item before training, for each unit of the logarithm of
             its training events plus one.
+
+    Raises:
+        ValueError: If there is no channel or the first one has no positive weight.
     """
 
     weights: Tensor
@@ -54,6 +57,11 @@ class FusionScorer(nn.Module):
         popularity_prior: float = 0.0,
     ) -> None:
         super().__init__()
+        if not channels or channels[0].weight <= 0:
+            raise ValueError(
+                "model.init_args.channels: the first channel needs a weight above 0, the others "
+                "are weighed against it"
+            )
         self.channels = nn.ModuleList(config.build(catalog) for config in channels)
         self.log_scales = nn.Parameter(torch.full((len(channels),), -math.log(temperature)))
         self.bias = nn.Parameter(popularity_prior * catalog.train_counts.float().log1p())

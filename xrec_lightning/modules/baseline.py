@@ -1,6 +1,7 @@
 """Fit a baseline by one pass over the training interactions."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,8 +55,9 @@ class BaselineRecommender(RankingModule):
         self.baseline.observe(batch)
 
     @override
-    def on_train_epoch_end(self) -> None:
-        self.baseline.finish()
+    def on_train_batch_end(self, outputs: Any, batch: SequenceBatch, batch_idx: int) -> None:
+        if self.trainer.is_last_batch:  # before the validation that ends the epoch
+            self.baseline.finish()
 
     @override
     @torch.no_grad()

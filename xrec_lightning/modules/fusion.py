@@ -40,7 +40,7 @@ class FusionRecommender(RankingModule):
             training events plus one; helps where training is short.
         calibration_targets: Validation targets of each domain that the weights are fitted on; 0
             keeps the weights of the config.
-        cold_tolerance: Share of their validation NDCG@10 that warm targets may lose to items
+        cold_tolerance: Share of their validation NDCG@20 that warm targets may lose to items
             without training events, which are raised as far as that allows.
         optimizer: Optimizer of all parameters.
         metrics: Ranking metrics of validation and test; the usual ones when not given.
@@ -154,8 +154,10 @@ class FusionRecommender(RankingModule):
             evidence = concatenate(rows)
             if len(evidence.targets) > 0:
                 self._fit_domain(domain, evidence)
-        self.scorer.weights = self.trainer.strategy.broadcast(self.scorer.weights)
-        self.scorer.cold_offsets = self.trainer.strategy.broadcast(self.scorer.cold_offsets)
+        for buffer in (self.scorer.weights, self.scorer.cold_offsets):
+            # As numbers: a tensor that travels in inference mode could not be trained with.
+            numbers = self.trainer.strategy.broadcast(buffer.tolist())
+            buffer.copy_(torch.tensor(numbers, device=self.device))
 
     def _fit_domain(self, domain: int, evidence: Evidence) -> None:
         """Fit the weights on warm candidates, then the offset of the cold ones."""

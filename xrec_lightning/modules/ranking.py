@@ -48,7 +48,8 @@ class RankingModule(LightningModule):
 
     def candidate_scores(self, batch: SequenceBatch) -> Tensor:
         """Return scores in which items that are no candidates are -inf, shape ``(B, N + 1)``."""
-        scores = self.scores(batch)
+        with torch.autocast(self.device.type, enabled=False):  # half precision makes ties
+            scores = self.scores(batch)
         is_excluded = ~self.is_candidate[batch.target_domain_ids[:, 0]]
         is_excluded.scatter_(1, batch.seen_ids, value=True)
         return scores.masked_fill_(is_excluded, float("-inf"))
@@ -95,6 +96,7 @@ class RankingModule(LightningModule):
                 f"{self.catalog.fingerprint}: name the data set and the knowledge store of that "
                 "run, or train anew"
             )
+        _refuse_other_shapes(checkpoint["state_dict"], self.state_dict())
 
     def _rank(self, batch: SequenceBatch, metrics: SlicedRankMetrics) -> RankedBatch:
         scores = self.candidate_scores(batch)
@@ -108,3 +110,17 @@ class RankingModule(LightningModule):
         values = {f"{stage}/{key}": value.float() for key, value in metrics.compute().items()}
         self.log_dict(values, sync_dist=True)  # equal on all processes; this keeps Lightning quiet
         metrics.reset()
+
+
+def _refuse_other_shapes(found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Refuse a checkpoint of a model of other parts or sizes."""
+    for key in sorted(found.keys() | wanted.keys()):
+        shapes = [
+            tuple(state[key].shape) if isinstance(state.get(key), Tensor) else key in state
+            for state in (found, wanted)
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"the checkpoint does not fit the model: {key} is {shapes[0]} in the checkpoint, "
+                f"{shapes[1]} in the config; use the config.yaml of its run folder, or train anew"
+            )

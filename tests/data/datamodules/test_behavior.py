@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
+from xrec_lightning.data.prepare import prepare
+from xrec_lightning.data.prepare_config import load_config
 
 
 @pytest.fixture
@@ -87,3 +89,44 @@ def test_until_says_how_much_of_a_history_predict_knows(tiny_dataset: Path, unti
 def test_an_unknown_user_is_named(datamodule: BehaviorDataModule) -> None:
     with pytest.raises(ValueError, match="'nobody' is not in"):
         datamodule.requests(["nobody"])
+
+
+@pytest.fixture(scope="module")
+def cold_dataset(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny data with a third of its items hidden."""
+    folder = tmp_path_factory.mktemp("cold")
+    path = folder / "cold.yaml"
+    text = tiny_dataset.read_text()
+    text = text.replace(f"output: {tiny_dataset.parent}/prepared", f"output: {folder}/prepared")
+    path.write_text(text + "split: {cold_items: 0.3}\n")
+    prepare(load_config(path))
+    return path
+
+
+@pytest.mark.parametrize("until", ["train", "val", "test", "now"])
+def test_hidden_items_that_were_taken_are_no_candidates(cold_dataset: Path, until: str) -> None:
+    datamodule = BehaviorDataModule(cold_dataset, until=until)  # type: ignore[arg-type]
+    log = datamodule.prepared.interactions().collect()
+    assert (log["split"] == "hidden").any()
+    for user in datamodule.raw_user_ids:
+        own = log.filter(user_id=user)
+        batch = datamodule.request_batch(datamodule.requests([user]))
+        known = int((batch.item_ids[0] > 0).sum())
+        warm = own.filter(own["split"] != "hidden")
+        next_time = warm["timestamp"][known] if known < len(warm) else None
+        hidden = own.filter(own["split"] == "hidden")
+        if next_time is not None:
+            hidden = hidden.filter(hidden["timestamp"] < next_time)
+        expected = {*warm["item_index"][:known], *hidden["item_index"]}
+        assert set(batch.seen_ids[0].tolist()) - {0} == expected
+
+
+def test_a_hidden_target_does_not_shorten_what_is_known(cold_dataset: Path) -> None:
+    ends = {}
+    for until in ("train", "val", "test", "now"):
+        requests = BehaviorDataModule(cold_dataset, until=until).requests()  # type: ignore[arg-type]
+        ends[until] = requests["history_end"]
+    assert (ends["train"] <= ends["val"]).all()
+    assert (ends["val"] <= ends["test"]).all()
+    assert (ends["test"] <= ends["now"]).all()
+    assert (ends["train"] < ends["test"]).any()

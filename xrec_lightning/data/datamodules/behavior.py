@@ -28,12 +28,15 @@ from xrec_lightning.schema import (
     DOMAIN,
     DOMAIN_INDEX,
     EXTRA_SEEN,
+    HIDDEN,
     HISTORY_END,
     HISTORY_START,
+    IS_HIDDEN,
     ITEM_ID,
     ITEM_INDEX,
     SEEN_END,
     SLICES,
+    SPLIT,
     TEST,
     TIMESTAMP,
     USER_ID,
@@ -142,11 +145,11 @@ class BehaviorDataModule(LightningDataModule):
                 HISTORY_START: histories.offsets[:-1][users],
                 HISTORY_END: ends,
                 SEEN_END: ends,
+                EXTRA_SEEN: self._hidden_taken(users, ends),
             }
         )
         domains = pl.DataFrame({DOMAIN_INDEX: np.arange(1, len(self.catalog.domains) + 1)})
         return frame.join(domains, how="cross", maintain_order="left_right").with_columns(
-            pl.lit([], dtype=pl.List(pl.Int32)).alias(EXTRA_SEEN),
             *(pl.lit(value=False).alias(slice_column(name)) for name in SLICES),
         )
 
@@ -182,11 +185,37 @@ class BehaviorDataModule(LightningDataModule):
         if self.until == "now":
             return self.histories.offsets[1:]
         ends = np.array(self.histories.train_ends)
-        if self.until == "train":
-            return ends
-        targets = self.prepared.targets(self.until)
-        ends[targets[USER_INDEX].to_numpy() - 1] = targets[HISTORY_END].to_numpy()
+        if self.until in (VAL, TEST):
+            self._move(ends, self._own_targets(VAL), HISTORY_END)
+        if self.until == TEST:
+            # What a validation target leaves behind is known, where no test target says better.
+            self._move(ends, self._own_targets(VAL), SEEN_END)
+            self._move(ends, self._own_targets(TEST), HISTORY_END)
         return ends
+
+    def _own_targets(self, split: str) -> pl.DataFrame:
+        """Return each user's first target among the items that are not hidden."""
+        hidden = self.prepared.items().filter(IS_HIDDEN)[ITEM_INDEX]
+        targets = self.prepared.targets(split).filter(~pl.col(ITEM_INDEX).is_in(hidden.implode()))
+        return targets.group_by(USER_INDEX).agg(pl.col(HISTORY_END, SEEN_END).min())
+
+    @staticmethod
+    def _move(ends: Ints, targets: pl.DataFrame, column: str) -> None:
+        """Set the ends of the users that have a target."""
+        ends[targets[USER_INDEX].to_numpy() - 1] = targets[column].to_numpy()
+
+    def _hidden_taken(self, users: Ints, ends: Ints) -> pl.Series:
+        """Return the hidden items that each of ``users`` took before the end of what is known."""
+        histories = self.histories
+        is_all = ends >= histories.offsets[1:][users]
+        next_times = histories.times[np.minimum(ends, len(histories.times) - 1)]
+        cuts = np.where(is_all, np.iinfo(np.int64).max, next_times)
+        asked = pl.DataFrame({USER_INDEX: users + 1, "cut": cuts}).cast({USER_INDEX: pl.Int32})
+        hidden = self.prepared.interactions().filter(pl.col(SPLIT) == HIDDEN).collect()
+        taken = asked.join(hidden, on=USER_INDEX).filter(pl.col(TIMESTAMP) < pl.col("cut"))
+        lists = taken.group_by(USER_INDEX).agg(pl.col(ITEM_INDEX))
+        joined = asked.join(lists, on=USER_INDEX, how="left", maintain_order="left")
+        return joined[ITEM_INDEX].fill_null([]).alias(EXTRA_SEEN)
 
     def _rows(self, targets: pl.DataFrame) -> DataLoader[SequenceBatch]:
         rows: Dataset[SequenceBatch] = Targets(self.histories, targets, self.max_seq_len)

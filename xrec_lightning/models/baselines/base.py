@@ -63,9 +63,10 @@ class SparseCounts(nn.Module):
         self.pending.append((left * self.size + right).cpu())  # counted on the CPU
 
     def finish(self) -> None:
-        """Sum the counts of equal pairs."""
-        empty = torch.zeros(0, dtype=torch.int64)
-        pairs, counts = torch.unique(torch.cat([empty, *self.pending]), return_counts=True)
+        """Sum the counts of equal pairs; without new pairs the old counts stay."""
+        if not self.pending:
+            return
+        pairs, counts = torch.unique(torch.cat(self.pending), return_counts=True)
         self.pending = []
         left = pairs // self.size
         self.rows = torch.searchsorted(left, torch.arange(self.size + 1))

@@ -85,6 +85,12 @@ class SASRec(SequenceEncoder):
     @override
     def forward(self, inputs: Tensor) -> Tensor:
         # Padding comes last, so causal attention alone hides it from every real position.
+        longest = self.position_embedding.num_embeddings
+        if inputs.size(1) > longest:
+            raise ValueError(
+                f"a history of {inputs.size(1)} items is longer than the encoder's {longest - 1}: "
+                "set its max_seq_len to that of data.init_args.max_seq_len"
+            )
         positions = torch.arange(inputs.size(1), device=inputs.device)
         hidden = self.drop(inputs + self.position_embedding(positions))  # (B, L, D)
         return self.norm(self.blocks(hidden))
