@@ -10,8 +10,8 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, BertTokenizer
 
+from xrec_lightning.data.config.load import load_config
 from xrec_lightning.data.prepare import prepare
-from xrec_lightning.data.prepare_config import load_config
 from xrec_lightning.knowledge.store import StoreSpec
 from xrec_lightning.knowledge.writer import build_store
 

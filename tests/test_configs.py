@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from xrec_lightning.cli import XrecCLI, main
-from xrec_lightning.data.prepare_config import load_config
+from xrec_lightning.data.config.load import load_config
 from xrec_lightning.dispatch import OTHER_COMMANDS, TRAINER_COMMANDS
 from xrec_lightning.inference.embed import EmbedConfig
 from xrec_lightning.parsing import parse_config

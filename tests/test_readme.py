@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from xrec_lightning.cli import XrecCLI
-from xrec_lightning.data.prepare_config import load_config
+from xrec_lightning.data.config.load import load_config
 from xrec_lightning.dispatch import OTHER_COMMANDS, TRAINER_COMMANDS
 from xrec_lightning.pipeline import load_pipeline
 

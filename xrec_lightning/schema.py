@@ -11,6 +11,13 @@ RATING = "rating"
 WEIGHT = "weight"
 SESSION_ID = "session_id"
 
+HEAD = "head"
+RELATION = "relation"
+TAIL = "tail"
+LEFT_ID = "left_id"
+RIGHT_ID = "right_id"
+KIND = "kind"
+
 USER_INDEX = "user_index"
 ITEM_INDEX = "item_index"
 DOMAIN_INDEX = "domain_index"

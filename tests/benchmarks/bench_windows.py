@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from xrec_lightning.data.sequences import Histories, TrainingWindows, Window, WindowSampler
+from xrec_lightning.data.behavior.sequences import Histories, TrainingWindows, Window, WindowSampler
 
 NUM_USERS = 4000
 BATCH_SIZE = 128

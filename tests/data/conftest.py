@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from xrec_lightning.data.prepare_config import InteractionsConfig, ItemsConfig, PrepareConfig
+from xrec_lightning.data.config.load import PrepareConfig
+from xrec_lightning.data.config.tables import InteractionsConfig, ItemsConfig
 
 HEADER = "user_id,item_id,domain,timestamp\n"
 LOG = HEADER + "u,a,x,1\nu,b,y,2\nu,c,x,3\nv,c,x,1\nv,a,x,2\nv,b,y,3\n"

@@ -12,13 +12,10 @@ import polars as pl
 import pytest
 
 from xrec_lightning.data import prepare as pipeline
+from xrec_lightning.data.config.load import PrepareConfig, load_config
+from xrec_lightning.data.config.steps import CleanConfig
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import locate, prepare
-from xrec_lightning.data.prepare_config import (
-    CleanConfig,
-    PrepareConfig,
-    load_config,
-)
 from xrec_lightning.data.prepared import Prepared
 
 HEADER = "user_id,item_id,domain,timestamp\n"
@@ -188,7 +185,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from xrec_lightning.data import prepare as pipeline
-from xrec_lightning.data.prepare_config import load_config
+from xrec_lightning.data.config.load import load_config
 
 def stall(folder, facts):
     print("half", flush=True)

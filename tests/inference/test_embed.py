@@ -5,9 +5,9 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from xrec_lightning.data.corpus import knowledge_texts
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
+from xrec_lightning.data.text.corpus import knowledge_texts
 from xrec_lightning.inference import embed as subject
 from xrec_lightning.inference.embed import EmbedConfig, embed
 from xrec_lightning.knowledge.store import KnowledgeStore

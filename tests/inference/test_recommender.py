@@ -6,13 +6,10 @@ import polars as pl
 import pytest
 import torch
 
+from xrec_lightning.data.config.load import PrepareConfig
+from xrec_lightning.data.config.tables import InteractionsConfig, ItemsConfig
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
 from xrec_lightning.data.prepare import prepare
-from xrec_lightning.data.prepare_config import (
-    InteractionsConfig,
-    ItemsConfig,
-    PrepareConfig,
-)
 from xrec_lightning.inference.recommender import COLUMNS, Recommender, recommend
 from xrec_lightning.models.channels.knowledge import KnowledgeChannelConfig
 from xrec_lightning.models.channels.sequence import SequenceChannelConfig

@@ -6,8 +6,8 @@ import torch
 from lightning.pytorch import Trainer
 
 from xrec_lightning.callbacks.model_folder import ModelFolderWriter
-from xrec_lightning.data.cooccurrence import TextPairs
 from xrec_lightning.data.datamodules.pairs import PairDataModule
+from xrec_lightning.data.text.cooccurrence import TextPairs
 from xrec_lightning.models.heads import ContrastiveConfig
 from xrec_lightning.models.language.tower import TowerConfig
 from xrec_lightning.models.language.tuning import FullTuning, LoraTuning, TuningConfig

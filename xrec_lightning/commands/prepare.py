@@ -6,8 +6,8 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
+from xrec_lightning.data.config.load import load_config
 from xrec_lightning.data.prepare import prepare
-from xrec_lightning.data.prepare_config import load_config
 
 
 def main(arguments: Sequence[str]) -> Path:

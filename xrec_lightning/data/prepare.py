@@ -13,10 +13,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from xrec_lightning import schema
-from xrec_lightning.data import clean, graph, manifest, splits, validate, vocab
-from xrec_lightning.data.cold import choose_hidden
+from xrec_lightning.data.config.load import PrepareConfig, load_config
+from xrec_lightning.data.config.tables import ItemsConfig, UsersConfig
 from xrec_lightning.data.folders import atomic_folder
-from xrec_lightning.data.inputs import (
+from xrec_lightning.data.prepared import (
+    make_sequences,
+    write_manifest,
+    write_sequences,
+    write_tables,
+)
+from xrec_lightning.data.raw import validate
+from xrec_lightning.data.raw.inputs import (
     SCHEMA_VERSION,
     Inputs,
     Tables,
@@ -24,16 +31,11 @@ from xrec_lightning.data.inputs import (
     find_inputs,
     read_tables,
 )
-from xrec_lightning.data.leaks import refuse_leaks
-from xrec_lightning.data.prepare_config import ItemsConfig, PrepareConfig, UsersConfig, load_config
-from xrec_lightning.data.prepared import (
-    make_sequences,
-    write_manifest,
-    write_sequences,
-    write_tables,
-)
-from xrec_lightning.data.readers import SOURCE, raw_name
-from xrec_lightning.data.targets import make_targets
+from xrec_lightning.data.raw.readers import SOURCE, raw_name
+from xrec_lightning.data.steps import clean, graph, manifest, splits, vocab
+from xrec_lightning.data.steps.cold import choose_hidden
+from xrec_lightning.data.steps.leaks import refuse_leaks
+from xrec_lightning.data.steps.targets import make_targets
 
 _STEPS = ("read", "clean", "split", "index", "targets", "graph", "check", "write")
 _NO_CATALOG = ItemsConfig(path=[])

@@ -12,10 +12,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from xrec_lightning.data.corpus import knowledge_texts
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.data.tokenize import Tokenizer, length_batches, load_tokenizer, pad_id, tokenize
+from xrec_lightning.data.text.corpus import knowledge_texts
+from xrec_lightning.data.text.tokenize import (
+    Tokenizer,
+    length_batches,
+    load_tokenizer,
+    pad_id,
+    tokenize,
+)
 from xrec_lightning.knowledge.store import KINDS, Kind, StoreSpec, digest
 from xrec_lightning.knowledge.writer import build_store
 from xrec_lightning.models.language.pooling import Pooling

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from xrec_lightning.data.config.load import load_config
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
 from xrec_lightning.data.prepare import prepare
-from xrec_lightning.data.prepare_config import load_config
 
 
 @pytest.fixture

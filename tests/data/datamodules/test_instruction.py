@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from xrec_lightning.data.datamodules.instruction import InstructionDataModule
-from xrec_lightning.data.prompts import RelatedTitles
-from xrec_lightning.data.tokenize import load_tokenizer
+from xrec_lightning.data.text.prompts import RelatedTitles
+from xrec_lightning.data.text.tokenize import load_tokenizer
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from xrec_lightning.data.datamodules.knowledge import KnowledgeDataModule
-from xrec_lightning.data.masking import IGNORED
+from xrec_lightning.data.text.masking import IGNORED
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
-from xrec_lightning.data.catalog import read_catalog
-from xrec_lightning.data.prepare import locate
-from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.data.sequences import (
+from xrec_lightning.data.behavior.sequences import (
     Histories,
     Ints,
     Targets,
     TrainingWindows,
     WindowSampler,
 )
+from xrec_lightning.data.catalog import read_catalog
+from xrec_lightning.data.prepare import locate
+from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.knowledge.store import KnowledgeStore
 from xrec_lightning.schema import (
     DOMAIN,

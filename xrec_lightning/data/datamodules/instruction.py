@@ -13,7 +13,10 @@ from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, PromptBatch
 from xrec_lightning.data.catalog import read_catalog
-from xrec_lightning.data.clicks import (
+from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
+from xrec_lightning.data.prepare import locate
+from xrec_lightning.data.prepared import Prepared
+from xrec_lightning.data.text.clicks import (
     Choices,
     Clicks,
     MatchedNegatives,
@@ -22,11 +25,8 @@ from xrec_lightning.data.clicks import (
     target_choices,
     training_choices,
 )
-from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
-from xrec_lightning.data.prepare import locate
-from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.data.prompts import RelatedTitles, history_text
-from xrec_lightning.data.tokenize import TokenizedTexts, load_tokenizer, pad_id, tokenize
+from xrec_lightning.data.text.prompts import RelatedTitles, history_text
+from xrec_lightning.data.text.tokenize import TokenizedTexts, load_tokenizer, pad_id, tokenize
 from xrec_lightning.schema import ITEM_ID, TEST, TEXT, TITLE, TRAIN, USER_ID, VAL
 
 

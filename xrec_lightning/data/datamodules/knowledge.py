@@ -11,11 +11,11 @@ from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, MaskedTextBatch
 from xrec_lightning.data.catalog import read_catalog
-from xrec_lightning.data.corpus import corpus, text_split
-from xrec_lightning.data.masking import Masking, Vocabulary, mask_tokens
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.data.tokenize import (
+from xrec_lightning.data.text.corpus import corpus, text_split
+from xrec_lightning.data.text.masking import Masking, Vocabulary, mask_tokens
+from xrec_lightning.data.text.tokenize import (
     TokenizedTexts,
     length_batches,
     load_tokenizer,

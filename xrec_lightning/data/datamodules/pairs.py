@@ -12,11 +12,16 @@ from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, PairBatch
 from xrec_lightning.data.catalog import read_catalog
-from xrec_lightning.data.cooccurrence import TextPairs, WeightedSampler, is_held_out, read_pairs
 from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.data.tokenize import TokenizedTexts, load_tokenizer, pad_id, tokenize
+from xrec_lightning.data.text.cooccurrence import (
+    TextPairs,
+    WeightedSampler,
+    is_held_out,
+    read_pairs,
+)
+from xrec_lightning.data.text.tokenize import TokenizedTexts, load_tokenizer, pad_id, tokenize
 
 
 class Pairs(Dataset[PairBatch]):

@@ -1,0 +1,1 @@
+"""What a data YAML may say."""

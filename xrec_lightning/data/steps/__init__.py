@@ -1,0 +1,1 @@
+"""The steps of `prepare`, each a pure function of frames."""

@@ -1,0 +1,1 @@
+"""Knowledge text -> tokens, pairs and prompts."""
