@@ -55,6 +55,22 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert prepared.offsets is prepared.offsets
 
 
+def test_weights_and_dislikes_are_read_where_they_are_written(tmp_path: Path) -> None:
+    write_sequences(tmp_path, make_sequences(EVENTS, num_users=3))
+    write_manifest(tmp_path, {})
+    without = Prepared.open(tmp_path)
+    assert without.weights is None
+    assert without.dislikes is None
+    arrays = {"weights": [1.0, 0.5], "dislike_offsets": [0, 1, 1, 2], "dislike_ids": [7, 4]}
+    for name, values in arrays.items():
+        np.save(tmp_path / "sequences" / f"{name}.npy", np.array(values))
+    prepared = Prepared.open(tmp_path)
+    assert prepared.weights is not None
+    assert prepared.weights.tolist() == [1.0, 0.5]
+    assert prepared.dislikes is not None
+    assert [part.tolist() for part in prepared.dislikes] == [[0, 1, 1, 2], [7, 4]]
+
+
 def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="xrec prepare"):
         Prepared.open(tmp_path)

@@ -17,6 +17,9 @@ _ITEM_IDS = "item_ids"
 _DOMAIN_IDS = "domain_ids"
 _TIMES = "times"
 _TRAIN_ENDS = "train_ends"
+_WEIGHTS = "weights"
+_DISLIKE_OFFSETS = "dislike_offsets"
+_DISLIKE_IDS = "dislike_ids"
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,24 @@ class Prepared:
     def train_ends(self) -> np.ndarray:
         """End of each user's training events, int64, shape ``(U,)``."""
         return self._array(_TRAIN_ENDS)
+
+    @cached_property
+    def weights(self) -> np.ndarray | None:
+        """Weights of the events in training, float32, shape ``(N,)``; ``None`` when all are 1."""
+        return self._optional(_WEIGHTS)
+
+    @cached_property
+    def dislikes(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Items that users disliked before their validation time; ``None`` when there are none.
+
+        Offsets, int64, shape ``(U + 1,)``, and the items of all users, int32.
+        """
+        offsets, item_ids = self._optional(_DISLIKE_OFFSETS), self._optional(_DISLIKE_IDS)
+        return None if offsets is None or item_ids is None else (offsets, item_ids)
+
+    def _optional(self, name: str) -> np.ndarray | None:
+        path = self.folder / schema.SEQUENCES_FOLDER / f"{name}.npy"
+        return self._array(name) if path.is_file() else None
 
     def _array(self, name: str) -> np.ndarray:
         return np.load(self.folder / schema.SEQUENCES_FOLDER / f"{name}.npy", mmap_mode="r")
