@@ -1,10 +1,18 @@
-"""The fusion graph: edges of users, items and what is known about them, of training events only."""
+"""The fusion graph: edges of users, items and what is known about them, of training events only.
 
-from collections.abc import Sequence
+All edges of one user come from one shard. Only those between items are found in several shards:
+`merge_edges` sums them, one range of left items at a time.
+"""
 
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from xrec_lightning import schema
+from xrec_lightning.data.text.verbalize import split_tags
 
 LEFT_INDEX = "left_index"
 RIGHT_INDEX = "right_index"
@@ -14,33 +22,99 @@ BRAND = "brand"
 FIELD = "field"
 VALUE = "value"
 
+_CHUNK = 1 << 17
+"""Events whose pairs are made at a time: their arrays stay in the cache."""
 
-def user_item_edges(train: pl.DataFrame) -> pl.DataFrame:
-    """Return how often each user had each kind of event with each item."""
-    keys = [schema.USER_INDEX, schema.ITEM_INDEX]
-    keys += [schema.EVENT] if schema.EVENT in train.columns else []
-    edges = train.group_by(keys).agg(pl.len().cast(pl.Int32).alias(COUNT)).sort(keys)
-    if schema.EVENT in edges.columns:
-        return edges
-    return edges.select(*keys, pl.lit(None, pl.String).alias(schema.EVENT), COUNT)
+Ints = NDArray[np.integer]
+
+
+def user_item_edges(
+    train: pl.DataFrame, event_weights: Mapping[str, float] | None = None
+) -> pl.DataFrame:
+    """Return how often each user had each kind of event with each item, and its summed weight.
+
+    Args:
+        train: Training events; `event` and `weight` are optional, no weight counts as 1.
+        event_weights: Weight of an event type, times the row's own; 1 for those not named.
+    """
+    events = train[schema.EVENT] if schema.EVENT in train.columns else pl.Series([None])
+    names = events.cast(pl.String).unique().sort()
+    keys, strides = _event_keys(train, names)
+    order = np.argsort(keys, kind="stable")
+    keys, starts = _distinct(keys[order])
+    weights = _event_weights(train, event_weights or {})[order]
+    sums = np.add.reduceat(weights, starts) if len(starts) else weights
+    users, rest = np.divmod(keys, strides[0])
+    items, codes = np.divmod(rest, strides[1])
+    return pl.DataFrame(
+        {
+            schema.USER_INDEX: users.astype(np.int32),
+            schema.ITEM_INDEX: items.astype(np.int32),
+            schema.EVENT: names.gather(codes),
+            COUNT: np.diff(starts, append=len(order)).astype(np.int32),
+            schema.WEIGHT: sums.astype(np.float32),
+        }
+    )
 
 
 def item_item_edges(train: pl.DataFrame, window: int) -> pl.DataFrame:
     """Return how often two items are at most ``window`` training events of one user apart.
 
     Args:
-        train: Training events in flat order.
+        train: Training events in flat order; all of a user, of any number of users.
         window: Distance in events.
     """
-    pairs = [_pairs_at(train, distance) for distance in range(1, window + 1)]
-    empty = pl.LazyFrame(schema={LEFT_INDEX: pl.Int32, RIGHT_INDEX: pl.Int32})
-    return (
-        pl.concat([empty, *pairs])
-        .group_by(LEFT_INDEX, RIGHT_INDEX)
-        .agg(pl.len().cast(pl.Int32).alias(COUNT))
-        .sort(LEFT_INDEX, RIGHT_INDEX)
-        .collect()
-    )
+    items = train[schema.ITEM_INDEX].to_numpy()
+    stride = int(items.max(initial=0)) + 1
+    # Narrow keys sort twice as fast.
+    dtype = np.uint32 if stride**2 <= 1 << 32 else np.uint64
+    keys = _pair_keys(train[schema.USER_INDEX].to_numpy(), items.astype(dtype), window, stride)
+    keys.sort()
+    distinct, starts = _distinct(keys)
+    counts = np.diff(starts, append=len(keys)).astype(np.int32)
+    del keys, starts
+    return _edges(distinct, stride, counts)
+
+
+def merge_edges(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the edges between items of several shards, sorted, their counts summed."""
+    stride = 1 << 32
+    keys = [part[LEFT_INDEX].to_numpy().astype(np.uint64) for part in parts]
+    for key, part in zip(keys, parts, strict=True):
+        key *= np.uint64(stride)
+        key += part[RIGHT_INDEX].to_numpy().astype(np.uint64)
+    merged = np.concatenate([np.empty(0, np.uint64), *keys])
+    del keys
+    # The parts are sorted, and a stable sort of few sorted runs only merges them.
+    order = np.argsort(merged, kind="stable")
+    distinct, starts = _distinct(merged[order])
+    del merged
+    counts = np.concatenate([np.empty(0, np.int32), *(part[COUNT].to_numpy() for part in parts)])
+    sums = np.add.reduceat(counts[order], starts) if len(starts) else counts
+    return _edges(distinct, stride, sums.astype(np.int32))
+
+
+def rows_by_left(edges: pl.DataFrame, num_items: int) -> Ints:
+    """Return the number of edges of each left item, 0 first, shape ``(num_items + 1,)``."""
+    return np.bincount(edges[LEFT_INDEX].to_numpy(), minlength=num_items + 1)
+
+
+def left_bounds(rows: Ints, max_rows: int) -> list[int]:
+    """Return the left items at which ranges of about ``max_rows`` edges end, for `split_by_left`.
+
+    Args:
+        rows: Sum of `rows_by_left` over the shards.
+        max_rows: Edges of a range, before they are merged; one item more may be in it.
+    """
+    before = np.cumsum(rows) - rows
+    return (np.flatnonzero(np.diff(before // max_rows)) + 1).tolist()
+
+
+def split_by_left(edges: pl.DataFrame, bounds: Sequence[int]) -> list[pl.DataFrame]:
+    """Return sorted edges in ranges of their left item; each bound starts a new one."""
+    ends = np.searchsorted(edges[LEFT_INDEX].to_numpy(), np.asarray(bounds, np.int32))
+    cuts = [0, *ends.tolist(), len(edges)]
+    return [edges[start:end] for start, end in pairwise(cuts)]
 
 
 def item_domain_edges(items: pl.DataFrame) -> pl.DataFrame:
@@ -50,24 +124,22 @@ def item_domain_edges(items: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def item_tag_edges(items: pl.DataFrame, columns: Sequence[str], separator: str) -> pl.DataFrame:
+def item_tag_edges(
+    items: pl.DataFrame, columns: Sequence[str], separator: str, path_separator: str | None = None
+) -> pl.DataFrame:
     """Return the tags of each item, of all tag columns, each once.
 
     Args:
         items: Items with their index.
         columns: Columns of lists, or of strings that are split at ``separator``.
         separator: What separates the tags of a string.
+        path_separator: What separates the levels of a category path; each level is a tag.
     """
-    empty = pl.DataFrame(schema={schema.ITEM_INDEX: pl.Int32, TAG: pl.String})
-    parts = [empty]
+    parts = [pl.DataFrame(schema={schema.ITEM_INDEX: pl.Int32, TAG: pl.String})]
     for name in columns:
-        column = pl.col(name)
-        if not isinstance(items.schema[name], pl.List):
-            column = column.cast(pl.String).str.split(separator)
-        tags = items.select(schema.ITEM_INDEX, column.cast(pl.List(pl.String)).alias(TAG))
-        parts.append(tags.explode(TAG).with_columns(pl.col(TAG).str.strip_chars()))
-    edges = pl.concat(parts).filter(pl.col(TAG) != "")
-    return edges.unique().sort(schema.ITEM_INDEX, TAG)
+        tags = split_tags(name, items.schema[name], separator, path_separator)
+        parts.append(items.select(schema.ITEM_INDEX, tags.alias(TAG)).explode(TAG).drop_nulls())
+    return pl.concat(parts).unique().sort(schema.ITEM_INDEX, TAG)
 
 
 def item_brand_edges(items: pl.DataFrame, column: str | None) -> pl.DataFrame:
@@ -78,29 +150,73 @@ def item_brand_edges(items: pl.DataFrame, column: str | None) -> pl.DataFrame:
 
 
 def user_profile_edges(users: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Return the profile values of each user, one row a field."""
-    empty = pl.DataFrame(schema={schema.USER_INDEX: pl.Int32, FIELD: pl.String, VALUE: pl.String})
-    parts = [
-        users.select(
-            schema.USER_INDEX,
-            pl.lit(name).alias(FIELD),
-            pl.col(name).cast(pl.String).str.strip_chars().alias(VALUE),
-        )
-        for name in columns
-    ]
-    edges = pl.concat([empty, *parts]).filter(pl.col(VALUE) != "")
-    return edges.sort(schema.USER_INDEX, FIELD)
+    """Return the profile values of each user, one row a field, or a value where it is a list."""
+    parts = [pl.DataFrame(schema={schema.USER_INDEX: pl.Int32, FIELD: pl.String, VALUE: pl.String})]
+    for name in columns:
+        rows = users.select(schema.USER_INDEX, pl.lit(name).alias(FIELD), pl.col(name).alias(VALUE))
+        rows = rows.explode(VALUE) if isinstance(users.schema[name], pl.List) else rows
+        parts.append(rows.with_columns(pl.col(VALUE).cast(pl.String).str.strip_chars()))
+    edges = pl.concat(parts).filter(pl.col(VALUE) != "")
+    return edges.unique().sort(schema.USER_INDEX, FIELD, VALUE)
 
 
-def _pairs_at(train: pl.DataFrame, distance: int) -> pl.LazyFrame:
-    rows = train.lazy().select(schema.USER_INDEX, schema.ITEM_INDEX)
-    later = rows.select(pl.all().shift(-distance).name.suffix("_later"))
-    item, other = pl.col(schema.ITEM_INDEX), pl.col(f"{schema.ITEM_INDEX}_later")
-    return (
-        pl.concat([rows, later], how="horizontal")
-        .filter(pl.col(schema.USER_INDEX) == pl.col(f"{schema.USER_INDEX}_later"), item != other)
-        .select(
-            pl.min_horizontal(item, other).alias(LEFT_INDEX),
-            pl.max_horizontal(item, other).alias(RIGHT_INDEX),
-        )
-    )
+def _event_keys(train: pl.DataFrame, names: pl.Series) -> tuple[Ints, tuple[int, int]]:
+    """Return one integer a row for its user, item and event, and the strides that part it."""
+    users = train[schema.USER_INDEX].to_numpy().astype(np.int64)
+    items = train[schema.ITEM_INDEX].to_numpy()
+    num_names = max(len(names), 1)
+    strides = ((int(items.max(initial=0)) + 1) * num_names, num_names)
+    users *= strides[0]
+    users += items.astype(np.int64) * strides[1]
+    if num_names > 1:
+        kinds = pl.Enum(names.drop_nulls())
+        codes = train[schema.EVENT].cast(pl.String).cast(kinds).to_physical().cast(pl.Int64)
+        # Null sorts first, so that the named ones start at 1 where there is one.
+        codes = (codes + names.null_count()).fill_null(0)
+        users += codes.to_numpy()
+    return users, strides
+
+
+def _event_weights(train: pl.DataFrame, event_weights: Mapping[str, float]) -> NDArray[np.float64]:
+    weight = pl.lit(1.0)
+    if schema.WEIGHT in train.columns:
+        weight = pl.col(schema.WEIGHT).cast(pl.Float64).fill_null(1.0)
+    if event_weights and schema.EVENT in train.columns:
+        event = pl.col(schema.EVENT).cast(pl.String)
+        factors = event.replace_strict(event_weights, default=1.0, return_dtype=pl.Float64)
+        weight = weight * factors
+    return train.select(pl.col(schema.ITEM_INDEX), weight.alias("w"))["w"].to_numpy()
+
+
+def _pair_keys(users: Ints, items: Ints, window: int, stride: int) -> Ints:
+    """Return ``lower * stride + higher`` for each two different items in reach of one user."""
+    keys = np.empty(sum(max(len(users) - each, 0) for each in range(1, window + 1)), items.dtype)
+    end = 0
+    for distance in range(1, window + 1):
+        for start in range(0, len(users) - distance, _CHUNK):
+            one = slice(start, min(start + _CHUNK, len(users) - distance))
+            other = slice(one.start + distance, one.stop + distance)
+            is_pair = (users[one] == users[other]) & (items[one] != items[other])
+            first, second = items[one][is_pair], items[other][is_pair]
+            found = keys[end : end + len(first)]
+            np.multiply(np.minimum(first, second), items.dtype.type(stride), out=found)
+            found += np.maximum(first, second)
+            end += len(first)
+    return keys[:end]
+
+
+def _distinct(keys: Ints) -> tuple[Ints, Ints]:
+    """Return the distinct ones of sorted keys, and where each begins."""
+    is_first = np.empty(len(keys), np.bool_)
+    is_first[:1] = True
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+    starts = np.flatnonzero(is_first)
+    return keys[starts], starts
+
+
+def _edges(keys: Ints, stride: int, counts: Ints) -> pl.DataFrame:
+    """Return edges from their packed ends, ``left * stride + right``."""
+    left = keys // keys.dtype.type(stride)
+    right = keys - left * keys.dtype.type(stride)
+    columns = {LEFT_INDEX: left.astype(np.int32), RIGHT_INDEX: right.astype(np.int32)}
+    return pl.DataFrame({**columns, COUNT: counts})
