@@ -1,0 +1,1 @@
+"""The fusion graph of a prepared folder: its edges, matrices and neighborhoods."""
