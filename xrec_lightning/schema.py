@@ -41,7 +41,11 @@ VAL = "val"
 TEST = "test"
 UNUSED = "unused"
 HIDDEN = "hidden"
-SPLITS = (TRAIN, VAL, TEST, UNUSED, HIDDEN)
+HISTORY = "history"
+SPLITS = (TRAIN, VAL, TEST, UNUSED, HIDDEN, HISTORY)
+"""What an event is for: `unused` and `history` (of cold users) are neither trained nor predicted,
+`hidden` is tested and in no history."""
+SPLIT_DTYPE = pl.Enum(SPLITS)
 
 INTERACTION_DTYPES: dict[str, pl.DataType] = {
     USER_ID: pl.String(),

@@ -70,5 +70,5 @@ def test_sizes_are_counted() -> None:
     assert manifest.count_all(interactions, items, users, targets) == {
         "users": 1, "items": 2, "hidden_items": 1, "items_without_text": 1,
         "users_without_text": 1, "interactions": 5, "train": 2, "val": 0, "test": 1, "unused": 1,
-        "hidden": 1, "val_targets": 0, "test_targets": 2, "cold_test_targets": 1,
+        "hidden": 1, "history": 0, "val_targets": 0, "test_targets": 2, "cold_test_targets": 1,
     }  # fmt: skip

@@ -1,13 +1,25 @@
 from collections.abc import Callable
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xrec_lightning import schema
 from xrec_lightning.data.config.steps import SplitConfig
 from xrec_lightning.data.errors import InputError
-from xrec_lightning.data.steps.splits import add_order, assign_roles, mark_targets, sort_flat
+from xrec_lightning.data.steps import order as indexed
+from xrec_lightning.data.steps.cold import Cold
+from xrec_lightning.data.steps.cuts import Cuts
+from xrec_lightning.data.steps.splits import (
+    add_order,
+    assign_roles,
+    mark_roles,
+    mark_targets,
+    part_hidden,
+    sort_flat,
+)
 
 MakeLog = Callable[..., pl.DataFrame]
 LEAVE_ONE_OUT = SplitConfig()
@@ -158,3 +170,93 @@ def test_training_is_strictly_earlier_than_every_target(
         if method == "leave_one_out":
             assert (each["split"] == "test").sum() == (each["timestamp"].n_unique() > 1)
             assert (each["split"] == "val").sum() == (each["timestamp"].n_unique() > 2)
+
+
+def split(
+    log: pl.DataFrame,
+    config: SplitConfig,
+    cuts: Cuts | None = None,
+    cold: Cold | None = None,
+    seed: int = 0,
+) -> pl.DataFrame:
+    events = indexed.sort_flat(indexed.add_order(log, config.ties), seed)
+    events, hidden = part_hidden(mark_roles(events, config, cuts, cold))
+    return mark_targets(pl.concat([events, hidden]), config)
+
+
+def of_items(events: pl.DataFrame, column: str) -> dict[int, str]:
+    return dict(events.select("item_index", column).sort("item_index").iter_rows())
+
+
+ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9), st.integers(0, 9)))
+
+
+@given(
+    rows=ROWS,
+    method=st.sampled_from(["leave_one_out", "last_n", "ratio"]),
+    n=st.integers(1, 3),
+    shares=st.sampled_from([(0.1, 0.1), (0.0, 0.3), (0.4, 0.25)]),
+)
+def test_roles_count_the_distinct_times_of_a_user(
+    make_events: MakeLog,
+    rows: list[tuple[int, int, int]],
+    method: str,
+    n: int,
+    shares: tuple[float, float],
+) -> None:
+    config = SplitConfig(method=method, n=n, val_share=shares[0], test_share=shares[1])
+    log = indexed.sort_flat(indexed.add_order(make_events(rows), "shuffle"), 0)
+    for user, time, role in (
+        mark_roles(log, config).select("user_index", "timestamp", "role").iter_rows()
+    ):
+        times = sorted({at for each, _, at in rows if each == user})
+        lengths = {
+            "leave_one_out": (1, 1),
+            "last_n": (n, n),
+            "ratio": [max(round(share * len(times)), int(share > 0)) for share in shares[::-1]],
+        }[method]
+        test = min(lengths[0], len(times) - 1)
+        val = min(lengths[1], len(times) - 1 - test)
+        names = ["train"] * (len(times) - test - val) + ["val"] * val + ["test"] * test
+        assert role == names[times.index(time)]
+
+
+def test_cuts_give_roles_to_all_users(make_events: MakeLog) -> None:
+    log = make_events([(0, 0, 19), (0, 1, 20), (0, 2, 29), (1, 3, 30), (1, 4, 99)])
+    config = SplitConfig(method="global_time")
+    roles_of = of_items(split(log, config, Cuts(20, 30)), "role")
+    assert list(roles_of.values()) == ["train", "val", "val", "test", "test"]
+    # Item 3 has nothing before it.
+    splits = of_items(split(log, config, Cuts(20, 30)), "split")
+    assert list(splits.values()) == ["train", "val", "val", "unused", "test"]
+
+
+def test_no_event_of_a_cold_user_trains(make_events: MakeLog) -> None:
+    log = make_events([(user, 5 * user + n, n) for user in (0, 1) for n in range(5)])
+    cold = Cold(np.zeros(10, bool), np.array([False, True]), np.zeros(2, bool), None)
+    events = split(log, LEAVE_ONE_OUT, cold=cold)
+    assert events["role"].to_list() == ["train"] * 3 + ["val", "test"] + ["history"] * 4 + ["test"]
+    assert events["split"].to_list() == events["role"].to_list()
+    once = split(make_events([(1, 5, 5)]), LEAVE_ONE_OUT, cold=cold)
+    assert once["split"].to_list() == ["history"]
+
+
+def test_hidden_items_and_domains_have_no_part_in_the_times(make_events: MakeLog) -> None:
+    # Domain 1 is hidden for user 0, item 8 for all.
+    log = make_events(
+        [(0, 0, 1), (0, 2, 2), (0, 4, 3), (0, 1, 4), (0, 8, 5), (1, 6, 1), (1, 3, 2), (1, 8, 3)]
+    )
+    cold = Cold(np.arange(9) == 8, np.zeros(2, bool), np.array([True, False]), 1)
+    events = split(log, LEAVE_ONE_OUT, cold=cold)
+    store = events.filter(pl.col("split") != "hidden")
+    assert store["split"].to_list() == ["train", "val", "test", "train", "test"]
+    assert events["item_index"].to_list() == [0, 2, 4, 6, 3, 1, 8, 8]
+    assert events["role"].to_list()[5:] == ["hidden"] * 3
+
+
+def test_nothing_hidden_leaves_the_store_as_it_is(make_events: MakeLog) -> None:
+    log = indexed.add_order(make_events([(0, 0, 1), (0, 1, 2)]), "shuffle")
+    store, hidden = part_hidden(mark_roles(log, LEAVE_ONE_OUT))
+    assert store["role"].to_list() == ["train", "test"]
+    assert (len(hidden), hidden.columns) == (0, store.columns)
+    assert store.schema["role"] == schema.SPLIT_DTYPE
