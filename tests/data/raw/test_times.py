@@ -1,7 +1,10 @@
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xrec_lightning.data.raw.times import parse_time, to_seconds
 
@@ -19,6 +22,28 @@ def test_unit_of_numbers_is_told_by_magnitude(factor: int) -> None:
     assert seconds(pl.Series([float(MOMENT * factor)])) == [MOMENT]
 
 
+def test_units_may_be_mixed() -> None:
+    numbers = [MOMENT * factor for factor in (1, 10**3, 10**6, 10**9)]
+    assert seconds(pl.Series(numbers)) == [MOMENT] * 4
+    assert seconds(pl.Series([float(number) for number in numbers])) == [MOMENT] * 4
+
+
+def test_nanoseconds_are_exact() -> None:
+    late = MOMENT * 10**9 + 999_999_999
+    assert seconds(pl.Series([late, -late])) == [MOMENT, -MOMENT - 1]
+    assert seconds(pl.Series([late], dtype=pl.UInt64)) == [MOMENT]
+
+
+def test_small_types_are_read() -> None:
+    assert seconds(pl.Series([7], dtype=pl.Int8)) == [7]
+    assert seconds(pl.Series([Decimal("7.9")])) == [7]
+
+
+def test_no_rows_are_read() -> None:
+    assert seconds(pl.Series([], dtype=pl.Int64)) == []
+    assert seconds(pl.Series([], dtype=pl.String)) == []
+
+
 def test_given_unit_overrules_magnitude() -> None:
     assert seconds(pl.Series([5_000, -1]), "ms") == [5, -1]
     assert seconds(pl.Series([1.5e12]), "s") == [1_500_000_000_000]
@@ -28,24 +53,34 @@ def test_fractions_are_cut() -> None:
     assert seconds(pl.Series([1.9, 0.0])) == [1, 0]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("1700000000", MOMENT),
-        ("1700000000123", MOMENT),
-        (" 1.7e9 ", MOMENT),
-        ("2023-11-14T22:13:20Z", MOMENT),
-        ("2023-11-14T22:13:20.987Z", MOMENT),
-        ("2023-11-14 22:13:20", MOMENT),
-        ("2023-11-15T00:13:20+02:00", MOMENT),
-        ("2023-11-14T17:13:20-0500", MOMENT),
-        ("2023-11-14 22:13", MOMENT - 20),
-        ("2023/11/14", MOMENT - 80_000),
-        ("2023-11-14", MOMENT - 80_000),
-    ],
-)
+TEXTS = [
+    ("1700000000", MOMENT),
+    ("1700000000123", MOMENT),
+    (" 1.7e9 ", MOMENT),
+    ("2023-11-14T22:13:20Z", MOMENT),
+    ("2023-11-14T22:13:20.987Z", MOMENT),
+    ("2023-11-14 22:13:20", MOMENT),
+    ("2023-11-15T00:13:20+02:00", MOMENT),
+    ("2023-11-14T17:13:20-0500", MOMENT),
+    ("2023-11-14 22:13", MOMENT - 20),
+    ("2023/11/14", MOMENT - 80_000),
+    ("2023-11-14", MOMENT - 80_000),
+    ("2023-11-14 22:13:20 UTC", MOMENT),
+    ("2023-11-14T22:13+00:00", MOMENT - 20),
+    ("-5", -5),
+    ("1700000000999999999", MOMENT),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), TEXTS)
 def test_strings_are_read(text: str, expected: int) -> None:
     assert seconds(pl.Series([text])) == [expected]
+
+
+@given(rows=st.lists(st.sampled_from([*TEXTS, ("soon", None), (None, None)])))
+def test_forms_may_be_mixed(rows: list[tuple[str | None, int | None]]) -> None:
+    texts = pl.Series([text for text, _ in rows], dtype=pl.String)
+    assert seconds(texts) == [expected for _, expected in rows]
 
 
 @pytest.mark.parametrize("text", ["yesterday", "", "2023-02-31", "2023-13-01", "NaN", "inf", None])
