@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
@@ -12,7 +11,9 @@ from xrec_lightning import schema
 from xrec_lightning.data.config.load import PrepareConfig
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.folders import file_hash
-from xrec_lightning.data.raw.readers import find_files, read_interactions, read_table
+from xrec_lightning.data.raw.files import find_files
+from xrec_lightning.data.raw.kinds import SourceFile
+from xrec_lightning.data.raw.readers import read_interactions, read_table
 
 SCHEMA_VERSION = 1
 """Rises when the meaning of the prepared folder changes; older folders are then not reused."""
@@ -23,11 +24,11 @@ _HASH_LENGTH = 16
 class Inputs(NamedTuple):
     """The files of each table."""
 
-    interactions: list[Path]
-    items: list[Path]
-    users: list[Path]
+    interactions: list[SourceFile]
+    items: list[SourceFile]
+    users: list[SourceFile]
     hashes: dict[str, str]
-    """SHA-256 of each file, by its path."""
+    """SHA-256 of each file, by its name."""
     fingerprint: str
     """Hash of the config, of the files' contents and of the schema version."""
 
@@ -50,7 +51,7 @@ def find_inputs(config: PrepareConfig) -> Inputs:
     interactions = find_files(config.interactions.path)
     items = find_files(config.items.path) if config.items else []
     users = find_files(config.users.path) if config.users else []
-    hashes = {str(path): file_hash(path) for path in (*interactions, *items, *users)}
+    hashes = {file.name: file_hash(file.path) for file in (*interactions, *items, *users)}
     settings = asdict(config)
     # Where the result goes does not change it.
     del settings["output"]
@@ -70,10 +71,14 @@ def read_tables(config: PrepareConfig, inputs: Inputs) -> Tables:
     if config.items is not None:
         named = (config.items.title, *config.items.text, *config.items.tags, config.items.brand)
         used = [name for name in named if name is not None]
-        catalog = read_table(inputs.items, config.items.columns, schema.ITEM_ID, used)
+        catalog = read_table(
+            inputs.items, config.items.columns, schema.ITEM_ID, used, config.items.encoding
+        )
     if config.users is not None:
         used = [*config.users.text, *config.users.profile]
-        profiles = read_table(inputs.users, config.users.columns, schema.USER_ID, used)
+        profiles = read_table(
+            inputs.users, config.users.columns, schema.USER_ID, used, config.users.encoding
+        )
     return Tables(interactions, catalog, profiles)
 
 
@@ -86,5 +91,5 @@ def collect_log(interactions: pl.LazyFrame, inputs: Inputs) -> pl.DataFrame:
     try:
         return interactions.collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
-        files = ", ".join(map(str, inputs.interactions))
+        files = ", ".join(file.name for file in inputs.interactions)
         raise InputError(f"{files}: cannot be read: {error}") from error

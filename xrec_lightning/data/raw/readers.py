@@ -1,16 +1,21 @@
-"""Any CSV, TSV, JSONL, parquet or atomic file -> lazy frames in our schema."""
+"""The tables of a data set -> lazy frames in our schema."""
 
-import os
-import re
-from collections.abc import Collection, Mapping, Sequence
-from glob import glob
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from xrec_lightning import schema
-from xrec_lightning.data.config.tables import InteractionsConfig
-from xrec_lightning.data.errors import InputError, suggest
+from xrec_lightning.data.config.tables import (
+    Encoding,
+    InteractionsConfig,
+    LinksConfig,
+    TriplesConfig,
+)
+from xrec_lightning.data.errors import InputError
+from xrec_lightning.data.raw.broken import explain_errors
+from xrec_lightning.data.raw.columns import as_number, as_text, match_columns, require_column
+from xrec_lightning.data.raw.formats import scan_log, scan_table
+from xrec_lightning.data.raw.kinds import SourceFile, ending
 from xrec_lightning.data.raw.times import to_seconds
 
 SOURCE = "source"
@@ -18,11 +23,12 @@ SOURCE = "source"
 ROW = "row"
 """Number of the row in its file, from 0, the header not counted."""
 VALUE = "value"
-"""What the row had where its time should be, as text."""
+"""What the row had where its time should be, as text; null where the time could be read."""
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_ATOMIC = (".inter", ".item", ".user")
-_LINES = (".jsonl", ".ndjson")
+USER = "user"
+ITEM = "item"
+"""Kinds of links."""
+
 _REQUIRED = (schema.USER_ID, schema.ITEM_ID)
 _TABLE_COLUMNS = (
     schema.USER_INDEX,
@@ -37,114 +43,101 @@ _TABLE_COLUMNS = (
     schema.IS_HIDDEN,
 )
 """Columns of item and user tables that are ours."""
-_IDS = (schema.USER_ID, schema.ITEM_ID, schema.DOMAIN, schema.EVENT, schema.SESSION_ID)
+_TRIPLE = (schema.HEAD, schema.RELATION, schema.TAIL)
+_LINK = (schema.LEFT_ID, schema.RIGHT_ID)
+_ATOMIC_COLUMNS = {
+    ".kg": {name: f"{name}_id" for name in _TRIPLE},
+    ".link": {schema.LEFT_ID: schema.ITEM_ID, schema.RIGHT_ID: "entity_id"},
+}
+"""What RecBole calls our columns."""
 
 
-def find_files(path: str | Sequence[str]) -> list[Path]:
-    """Return the files that one or many paths or globs name, variables expanded, in order.
+def read_log(
+    file: SourceFile, config: InteractionsConfig, sources: pl.Enum, first_row: int = 0
+) -> pl.LazyFrame:
+    """Return the interactions of one file in our schema, nulls where a value cannot be read.
 
-    Raises:
-        InputError: If a variable in a path is not set.
-        FileNotFoundError: If a path names no file.
-    """
-    found: list[Path] = []
-    for pattern in [path] if isinstance(path, str) else path:
-        expanded = _expand(pattern)
-        # A path that exists is no glob, whatever brackets it has.
-        names = [expanded] if Path(expanded).exists() else sorted(glob(expanded, recursive=True))  # noqa: PTH207  # Path.glob takes no absolute patterns
-        files = [Path(name) for name in names if Path(name).is_file()]
-        if not files:
-            raise FileNotFoundError(f"{expanded}: no such file (from the path `{pattern}`)")
-        found += [each for each in files if each not in found]
-    return found
-
-
-def scan(path: Path, text_columns: Collection[str] | None = None) -> pl.LazyFrame:
-    """Return the rows of one file under its own column names.
+    With `source`, `row`, `value`, and always `domain`; the other optional columns exist when the
+    file has them.
 
     Args:
-        path: A `.csv`, `.tsv`, `.jsonl`, `.ndjson` or `.parquet` file, or a RecBole `.inter`,
-            `.item` or `.user` file; text files may end in `.gz`.
-        text_columns: Columns of a text table that stay strings, so that ids keep their zeros; all
-            when None.
+        file: A file of the log.
+        config: The log.
+        sources: The names of all of its files.
+        first_row: Rows of the files before this one; with `order: file` the time of the first row.
 
     Raises:
-        InputError: If the file is of another kind or cannot be read.
+        InputError: If the file lacks a required or a mapped column, or cannot be read.
     """
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    try:
-        if suffix == ".parquet":
-            rows = pl.scan_parquet(path, glob=False)
-        elif suffix in _LINES:
-            rows = pl.scan_ndjson(path, infer_schema_length=None)
-        elif suffix in _SEPARATORS:
-            rows = _scan_table(path, _SEPARATORS[suffix], '"', text_columns)
-        elif suffix in _ATOMIC:
-            rows = _scan_table(path, "\t", None, text_columns)
-            names = rows.collect_schema().names()
-            rows = rows.rename({name: _own_name(name) for name in names})
-        else:
-            kinds = ", ".join([".parquet", *_SEPARATORS, *_LINES, *_ATOMIC])
-            raise InputError(f"{path}: unknown kind of file; known: {kinds} (text also with .gz)")
-        rows.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    return rows
+    names = {ours: config.columns.get(ours, ours) for ours in schema.INTERACTION_DTYPES}
+    rows = scan_log(file, config.encoding, list(names.values()))
+    required = [*_REQUIRED, *((schema.TIMESTAMP,) if config.order == "time" else ())]
+    theirs = match_columns(file, rows, config.columns, required, list(names))
+    dtypes = rows.collect_schema()
+    columns = [pl.lit(file.name, sources).alias(SOURCE), pl.col(ROW)]
+    for ours, dtype in schema.INTERACTION_DTYPES.items():
+        if ours == schema.TIMESTAMP:
+            columns += _time_columns(theirs, dtypes, config, first_row)
+        elif ours in theirs:
+            raw = pl.col(theirs[ours])
+            is_text = dtype == pl.String
+            column = as_text(raw, dtypes[theirs[ours]]) if is_text else as_number(raw, dtype)
+            columns.append(column.alias(ours))
+        elif ours == schema.DOMAIN:
+            columns.append(pl.lit(None, pl.String).alias(ours))
+    return rows.with_row_index(ROW).select(columns).with_columns(_unread_value())
 
 
-def read_interactions(files: Sequence[Path], config: InteractionsConfig) -> pl.LazyFrame:
-    """Return all interactions in our schema, with `source`, `row` and `value`, nulls where unread.
-
-    Optional columns exist when a file has them; `domain` always exists.
+def read_interactions(files: Sequence[SourceFile], config: InteractionsConfig) -> pl.LazyFrame:
+    """Return the interactions of all files, as `read_log` gives those of one.
 
     Raises:
-        InputError: If a file lacks a required or a mapped column.
+        InputError: If a file lacks a required or a mapped column, or cannot be read.
     """
-    sources = pl.Enum([str(path) for path in files])
-    wanted = [*_REQUIRED, *((schema.TIMESTAMP,) if config.order == "time" else ())]
-    frames = []
-    for path in files:
-        rows = scan(path)
-        theirs = _match_columns(
-            path, rows, config.columns, wanted, tuple(schema.INTERACTION_DTYPES)
-        )
-        frames.append(
-            _to_schema(path, rows, theirs, config).with_columns(pl.col(SOURCE).cast(sources))
-        )
+    sources = pl.Enum([file.name for file in files])
+    frames = [read_log(file, config, sources) for file in files]
     interactions = pl.concat(frames, how="diagonal")
     if config.order == "file":
         # Files follow each other, so the running number is the time.
-        return interactions.with_row_index(schema.TIMESTAMP).with_columns(
-            pl.col(schema.TIMESTAMP).cast(pl.Int64)
+        return (
+            interactions.drop(schema.TIMESTAMP)
+            .with_row_index(schema.TIMESTAMP)
+            .with_columns(pl.col(schema.TIMESTAMP).cast(pl.Int64))
         )
     return interactions
 
 
 def read_table(
-    files: Sequence[Path], mapping: Mapping[str, str], id_column: str, used: Sequence[str]
+    files: Sequence[SourceFile],
+    mapping: Mapping[str, str],
+    id_column: str,
+    used: Sequence[str],
+    encoding: Encoding = "utf8",
 ) -> pl.LazyFrame:
     """Return all rows of an item or user table: id and domain as strings, then what else it has.
 
-    The other columns go by their `raw_name`.
+    The other columns go by their `raw_name`; one that has different types in two files has the
+    type that holds both.
 
     Args:
         files: The files of the table.
         mapping: Our column names to theirs.
         id_column: Ours: `item_id` or `user_id`.
         used: Further columns, under their names, that must exist.
+        encoding: Of text files.
 
     Raises:
-        InputError: If a file lacks a column.
+        InputError: If a file lacks a column or cannot be read.
     """
     known = (id_column, schema.DOMAIN) if id_column == schema.ITEM_ID else (id_column,)
     frames = []
-    for path in files:
-        rows = scan(path, text_columns={mapping.get(ours, ours) for ours in known})
+    for file in files:
+        rows = scan_table(file, encoding, {mapping.get(ours, ours) for ours in known})
         dtypes = rows.collect_schema()
-        theirs = _match_columns(path, rows, mapping, [id_column], known)
+        theirs = match_columns(file, rows, mapping, [id_column], known)
         for column in used:
-            _require(column, path, dtypes.names(), "")
-        ids = [_as_text(pl.col(name), dtypes[name]).alias(ours) for ours, name in theirs.items()]
+            require_column(column, file, dtypes.names())
+        ids = [as_text(pl.col(name), dtypes[name]).alias(ours) for ours, name in theirs.items()]
         others = [
             pl.col(name).alias(raw_name(name))
             for name in dtypes.names()
@@ -152,7 +145,48 @@ def read_table(
         ]
         frames.append(rows.select(*ids, *others))
     table = pl.concat(frames, how="diagonal_relaxed")
+    with explain_errors(files, encoding):
+        table.collect_schema()
     return table.filter(pl.col(id_column).is_not_null())
+
+
+def read_triples(files: Sequence[SourceFile], config: TriplesConfig) -> pl.LazyFrame:
+    """Return the triples: head, relation, tail, domain, weight, `source` and `row`.
+
+    All but the weight are strings; domain and weight are null where they are not given.
+
+    Raises:
+        InputError: If a file lacks a column or cannot be read.
+    """
+    known = (*_TRIPLE, schema.DOMAIN, schema.WEIGHT)
+    return _read_pairs(files, config, _TRIPLE, known)
+
+
+def read_links(files: Sequence[SourceFile], config: LinksConfig) -> pl.LazyFrame:
+    """Return the links: left_id and right_id as strings, kind, `source` and `row`.
+
+    The kind is `user` where it is not given, and `item` in RecBole's `.link` files.
+
+    Raises:
+        InputError: If a file lacks a column or cannot be read, or a kind is neither.
+    """
+    links = _read_pairs(files, config, _LINK, (*_LINK, schema.KIND))
+    of_file = pl.Enum([file.name for file in files])
+    items = [file.name for file in files if ending(file.path) == ".link"]
+    default = pl.when(pl.col(SOURCE).is_in(pl.Series(items, dtype=of_file))).then(pl.lit(ITEM))
+    links = links.with_columns(
+        pl.coalesce(pl.col(schema.KIND).str.strip_chars(), default, pl.lit(USER))
+    )
+    wrong = links.filter(~pl.col(schema.KIND).is_in([USER, ITEM])).head(1)
+    with explain_errors(files, config.encoding):
+        first = wrong.collect(engine="streaming")
+    if len(first):
+        row = first.row(0, named=True)
+        raise InputError(
+            f"{row[SOURCE]}: row {row[ROW]}: the kind is {row[schema.KIND]!r}; write `{USER}` or "
+            f"`{ITEM}`"
+        )
+    return links
 
 
 def raw_name(name: str) -> str:
@@ -165,94 +199,54 @@ def raw_name(name: str) -> str:
     return f"{name}_raw" if name in _TABLE_COLUMNS else name
 
 
-def _expand(pattern: str) -> str:
-    for name in re.findall(r"\$\{?(\w+)\}?", pattern):
-        if name not in os.environ:
-            raise InputError(
-                f"{pattern}: the variable {name} is not set; `export {name}=FOLDER`, where FOLDER "
-                "holds the data"
-            )
-    return os.path.expandvars(str(Path(pattern).expanduser()))
-
-
-def _scan_table(
-    path: Path, separator: str, quote: str | None, text_columns: Collection[str] | None
-) -> pl.LazyFrame:
-    rows = pl.scan_csv(path, separator=separator, quote_char=quote, infer_schema=False, glob=False)
-    if text_columns is None:
-        return rows
-    names = rows.collect_schema().names()
-    return pl.scan_csv(
-        path,
-        separator=separator,
-        quote_char=quote,
-        infer_schema_length=None,
-        schema_overrides={name: pl.String for name in names if _own_name(name) in text_columns},
-        glob=False,
-    )
-
-
-def _own_name(name: str) -> str:
-    """Return the name of an atomic column, `item_id:token`, without its type."""
-    return name.partition(":")[0]
-
-
-def _match_columns(
-    path: Path,
-    rows: pl.LazyFrame,
-    mapping: Mapping[str, str],
+def _read_pairs(
+    files: Sequence[SourceFile],
+    config: TriplesConfig | LinksConfig,
     required: Sequence[str],
     known: Sequence[str],
-) -> dict[str, str]:
-    """Return our column names with theirs, of those that the file has."""
-    names = rows.collect_schema().names()
-    theirs = {}
-    for ours in known:
-        name = mapping.get(ours, ours)
-        if ours in mapping or ours in required:
-            _require(name, path, names, ours)
-        if name in names:
-            theirs[ours] = name
-    return theirs
-
-
-def _require(name: str, path: Path, names: Sequence[str], ours: str) -> None:
-    if name not in names:
-        role = f" (mapped to `{ours}`)" if ours and ours != name else ""
-        raise InputError(
-            f"{path}: no column `{name}`{role}; {suggest(name, names)} "
-            f"The file has: {', '.join(names)}"
-        )
-
-
-def _as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Return ids as strings; whole floats, as pandas writes ids with gaps, without their `.0`."""
-    if dtype.is_float():
-        whole = column.cast(pl.Int64, strict=False)
-        column = (
-            pl.when(whole == column)
-            .then(whole.cast(pl.String))
-            .otherwise(column.fill_nan(None).cast(pl.String))
-        )
-    text = column.cast(pl.String, strict=False)
-    return pl.when(text != "").then(text)
-
-
-def _to_schema(
-    path: Path, rows: pl.LazyFrame, theirs: Mapping[str, str], config: InteractionsConfig
 ) -> pl.LazyFrame:
-    dtypes = rows.collect_schema()
-    columns = [pl.lit(str(path)).alias(SOURCE), pl.col(ROW)]
-    for ours, name in theirs.items():
-        if ours in _IDS:
-            columns.append(_as_text(pl.col(name), dtypes[name]).alias(ours))
-        elif ours == schema.TIMESTAMP and config.order == "time":
-            columns.append(to_seconds(name, dtypes[name], config.time_unit).alias(ours))
-            columns.append(pl.col(name).cast(pl.String, strict=False).alias(VALUE))
-        elif ours != schema.TIMESTAMP:
-            dtype = schema.INTERACTION_DTYPES[ours]
-            columns.append(pl.col(name).cast(dtype, strict=False).alias(ours))
-    absent = [each for each in (schema.DOMAIN, VALUE) if each not in theirs]
-    absent = [each for each in absent if each != VALUE or config.order == "file"]
-    columns += [pl.lit(None, pl.String).alias(each) for each in absent]
-    return rows.with_row_index(ROW).select(columns)
+    sources = pl.Enum([file.name for file in files])
+    frames = []
+    for file in files:
+        mapping = _ATOMIC_COLUMNS.get(ending(file.path), {}) | config.columns
+        rows = scan_log(file, config.encoding, [mapping.get(ours, ours) for ours in known])
+        theirs = match_columns(file, rows, mapping, required, known)
+        dtypes = rows.collect_schema()
+        columns = []
+        for ours in known:
+            dtype = pl.Float32() if ours == schema.WEIGHT else pl.String()
+            column = pl.lit(None, dtype)
+            if ours in theirs:
+                raw = pl.col(theirs[ours])
+                is_text = dtype == pl.String
+                column = as_text(raw, dtypes[theirs[ours]]) if is_text else as_number(raw, dtype)
+            columns.append(column.alias(ours))
+        source = pl.lit(file.name, sources).alias(SOURCE)
+        frames.append(rows.with_row_index(ROW).select(*columns, source, ROW))
+    return pl.concat(frames)
+
+
+def _time_columns(
+    theirs: Mapping[str, str], dtypes: pl.Schema, config: InteractionsConfig, first_row: int
+) -> list[pl.Expr]:
+    """Return the time and, to be masked where that can be read, what it is read from."""
+    if config.order == "file":
+        running = pl.col(ROW).cast(pl.Int64) + first_row
+        return [running.alias(schema.TIMESTAMP), pl.lit(None, pl.String).alias(VALUE)]
+    name = theirs[schema.TIMESTAMP]
+    seconds = to_seconds(name, dtypes[name], config.time_unit)
+    return [seconds.alias(schema.TIMESTAMP), pl.col(name).alias(VALUE)]
+
+
+def _unread_value() -> pl.Expr:
+    """Return the raw times as text where there is no time; texts of the others cost too much."""
+
+    def keep_unread(columns: Sequence[pl.Series]) -> pl.Series:
+        seconds, raw = columns
+        unread = (seconds.is_null() & raw.is_not_null()).arg_true()
+        texts = pl.Series(VALUE, [None], dtype=pl.String).new_from_index(0, len(raw))
+        return texts.scatter(unread, raw.gather(unread).cast(pl.String, strict=False))
+
+    return pl.map_batches(
+        [schema.TIMESTAMP, VALUE], keep_unread, return_dtype=pl.String, is_elementwise=True
+    ).alias(VALUE)
