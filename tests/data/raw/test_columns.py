@@ -75,6 +75,16 @@ def test_missing_and_nested_columns_are_refused(mapping: dict[str, str], message
         match_columns(file, rows, mapping, ["user_id"], ["user_id", "rating"])
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "separator"),
+    [("a.csv", "user_id;item_id\n1;2\n", "';'"), ("a.tsv", "user_id,item_id\n1,2\n", "','")],
+)
+def test_other_separators_are_told(write: Write, name: str, text: str, separator: str) -> None:
+    file = write(name, text)
+    with pytest.raises(InputError, match=f"no column `user_id`.*separated by {separator}"):
+        match_columns(file, scan_log(file), {}, ["user_id"], ["user_id"])
+
+
 def test_two_columns_of_one_name_are_refused_where_they_are_used(write: Write) -> None:
     file = write("a.csv", "user_id,item_id,x,item_id\n1,2,3,4\n")
     names = scan_log(file).collect_schema().names()

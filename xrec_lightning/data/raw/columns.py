@@ -61,10 +61,22 @@ def require_column(name: str, file: SourceFile, names: Sequence[str], ours: str 
             f"{file.name}: no column `{name}`{role}; "
             f"{f'did you mean {remark}? ' if remark else ''}The file has: {', '.join(names)}"
             + (f"; name the right one in the YAML, under `columns.{ours}`" if ours else "")
+            + _other_separator(names)
         )
     # polars gives the second of two equal names this one.
     if f"{name}_duplicated_0" in names:
         raise InputError(f"{file.name}: two columns have the name `{name}`; rename one")
+
+
+def _other_separator(names: Sequence[str]) -> str:
+    """Return a remark where a header looks as if its names were not separated."""
+    for separator in (";", "\t", "|", ","):
+        if len(names) == 1 and separator in names[0]:
+            return (
+                f". Its header seems to be separated by {separator!r}: .csv files need commas, .tsv "
+                "files tabs"
+            )
+    return ""
 
 
 def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:

@@ -79,7 +79,7 @@ def _fetch_one(system: AbstractFileSystem, path: str, address: str) -> SourceFil
             lambda partial: system.get_file(path, str(partial)),
         )
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{name}: no such file") from error
+        raise FileNotFoundError(f"{name}: no such file, or it cannot be reached") from error
     except OSError as error:
         raise InputError(
             f"{name}: cannot be copied into {cache_folder()}: {error}; see whether the address can "
