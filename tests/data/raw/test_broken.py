@@ -20,10 +20,10 @@ LONG = b"1,a\n" * 300_000
 """More than is looked at before reading."""
 
 FAULTS = {
-    "latin1": ("a.csv", HEAD + b"2,caf\xe9\n", "line 3 has the byte 0xe9.*`encoding: latin1`"),
+    "latin1": ("a.csv", HEAD + b"2,th\xe9\n", "line 3 has the byte 0xe9.*`encoding: latin1`"),
     "latin1 far down": ("a.csv", HEAD + LONG + b"2,\xe9\n", "line 300003 has the byte 0xe9"),
-    "latin1 in gz": ("a.csv.gz", HEAD + b"2,caf\xe9\n", "line 3 has the byte 0xe9"),
-    "latin1 in the header": ("a.csv", b"user_id,caf\xe9\n1,2\n", "line 1 has the byte 0xe9"),
+    "latin1 in gz": ("a.csv.gz", HEAD + b"2,th\xe9\n", "line 3 has the byte 0xe9"),
+    "latin1 in the header": ("a.csv", b"user_id,th\xe9\n1,2\n", "line 1 has the byte 0xe9"),
     "latin1 in json": ("a.jsonl", LINE + b'{"user_id":"\xe9"}\n', "line 2 has the byte 0xe9"),
     "latin1 in atomic": ("a.inter", b"user_id:token\n\xe9\n", "line 2 has the byte 0xe9"),
     "utf-16": ("a.csv", HEAD.decode().encode("utf-16"), "UTF-16; save it in UTF-8"),

@@ -188,8 +188,8 @@ def test_a_used_domain_stays_a_column_of_its_own(write: Write) -> None:
 
 def test_a_missing_text_column_is_refused(write: Write) -> None:
     file = write("items.csv", "item_id,title\n1,Tea\n")
-    with pytest.raises(InputError, match="no column `titel`; did you mean `title`"):
-        read_table([file], {}, "item_id", ["titel"])
+    with pytest.raises(InputError, match="no column `titl`; did you mean `title`"):
+        read_table([file], {}, "item_id", ["titl"])
 
 
 def test_only_our_names_are_marked_raw() -> None:

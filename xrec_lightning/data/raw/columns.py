@@ -73,8 +73,8 @@ def _other_separator(names: Sequence[str]) -> str:
     for separator in (";", "\t", "|", ","):
         if len(names) == 1 and separator in names[0]:
             return (
-                f". Its header seems to be separated by {separator!r}: .csv files need commas, .tsv "
-                "files tabs"
+                f". Its header seems to be separated by {separator!r}: .csv files need commas, "
+                ".tsv files tabs"
             )
     return ""
 
