@@ -1,4 +1,6 @@
+import json
 from pathlib import Path
+from shutil import copytree
 
 import polars as pl
 import pytest
@@ -7,12 +9,71 @@ from hypothesis import strategies as st
 
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.data.text.corpus import corpus, domain_texts, knowledge_texts, text_split
+from xrec_lightning.data.text.corpus import (
+    corpus,
+    domain_texts,
+    entity_texts,
+    knowledge_texts,
+    text_split,
+)
 
 
 @pytest.fixture
 def prepared(tiny_dataset: Path) -> Prepared:
     return Prepared.open(locate(tiny_dataset))
+
+
+@pytest.fixture
+def known(tiny_dataset: Path, tmp_path: Path) -> Prepared:
+    """The tiny data set with a label of a domain and with triples."""
+    folder = copytree(locate(tiny_dataset), tmp_path / "known")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["config"]["domains"] = {"tea": "teas of the world"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    # The item i00 is the first one, with the title `green tea 0`; i29 has none.
+    entities = [(1, "Japan", None), (2, "Kyoto", None), (3, "i00", 1), (4, "i29", 30)]
+    edges = [
+        (2, "lies_in", 1, None),
+        (2, "makes", 3, "tea"),
+        (2, "makes", 4, "tea"),
+        (3, "grows in", 2, "tea"),
+        (3, "sold in", 1, "pots"),
+    ]
+    names = ("head_index", "relation", "tail_index", "domain")
+    pl.DataFrame(edges, schema=names, orient="row").write_parquet(
+        folder / "graph/entity_entity.parquet"
+    )
+    pl.DataFrame(
+        entities, schema={"entity_index": None, "name": None, "item_index": pl.Int32}, orient="row"
+    ).write_parquet(folder / "graph/entities.parquet")
+    return Prepared.open(folder)
+
+
+def test_triples_become_texts_of_their_heads(known: Prepared) -> None:
+    assert entity_texts(known).rows() == [
+        ("entity", "Japan", None, "Japan"),
+        ("entity", "Kyoto", "tea", "Kyoto. lies in: Japan. makes: green tea 0, i29"),
+        ("fact", "i00", None, "green tea 0. grows in: Kyoto. sold in: Japan"),
+    ]
+
+
+def test_facts_of_items_are_in_the_corpus_only(known: Prepared) -> None:
+    kinds = knowledge_texts(known).group_by("kind").len().sort("kind")
+    assert kinds.rows() == [("domain", 2), ("entity", 2), ("item", 30), ("user", 24)]
+    texts = dict(corpus(known).iter_rows())
+    assert texts["green tea 0. grows in: Kyoto. sold in: Japan"] == 0
+    tea = known.domains.index("tea") + 1
+    assert texts["Kyoto. lies in: Japan. makes: green tea 0, i29"] == tea
+
+
+def test_without_triples_there_are_no_entities(prepared: Prepared) -> None:
+    assert entity_texts(prepared).is_empty()
+
+
+def test_domains_are_called_by_their_labels(known: Prepared) -> None:
+    texts = dict(domain_texts(known).select("id", "text").iter_rows())
+    assert texts["tea"].startswith("teas of the world, ")
+    assert texts["pots"].startswith("pots, ")
 
 
 def test_every_item_user_and_domain_has_a_row(prepared: Prepared) -> None:
