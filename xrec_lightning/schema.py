@@ -77,8 +77,12 @@ SLICES = (
     "overlap",
     "single_domain",
     "later_day",
+    "cold_user",
+    "cold_domain",
 )
-"""Slices of targets that `prepare` marks; history short < 5 <= medium < 20 <= long, in items."""
+"""Slices of targets that `prepare` marks; history short < 5 <= medium < 20 <= long, in items. The
+user of `cold_user` has no training event, the history of `cold_domain` none of the target's domain.
+"""
 
 RESERVED_NAMES = frozenset({*SLICES, "user", "all"})
 """No domain may have one of these names: metric keys would collide."""
