@@ -11,6 +11,8 @@ from xrec_lightning.data.config.steps import CleanConfig, SplitConfig
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import prepare
 from xrec_lightning.data.prepared import Prepared
+from xrec_lightning.data.steps.cold import Cold
+from xrec_lightning.data.steps.cuts import Cuts
 from xrec_lightning.data.steps.leaks import refuse_leaks
 
 HEADER = "user_id,item_id,domain,timestamp\n"
@@ -36,6 +38,7 @@ TARGETS = {
             "timestamp": [20],
             "history_start": [0],
             "history_end": [1],
+            "is_hidden": [False],
         }
     ),
     "test": pl.DataFrame(
@@ -45,6 +48,7 @@ TARGETS = {
             "timestamp": [30, 6, 15],
             "history_start": [0, 3, 0],
             "history_end": [2, 4, 1],
+            "is_hidden": [False, False, True],
         }
     ),
 }
@@ -100,6 +104,94 @@ def test_file_order_allows_equal_times_only() -> None:
     check(events, by_order=True, test=cold)
     with pytest.raises(AssertionError, match="history reaches"):
         check(change(EVENTS, "timestamp", 0, 21), by_order=True, test=cold)
+
+
+NOBODY = Cold(np.arange(10) == 9, np.zeros(3, bool), np.zeros(3, bool), None)
+DOMAINS = pl.Series("domain_index", [1, 2, 2, 1, 2])
+
+
+def check_cold(
+    cold: Cold, events: pl.DataFrame = EVENTS, cuts: Cuts | None = None, **targets: pl.DataFrame
+) -> None:
+    changed = {
+        name: rows.with_columns(pl.lit(1).alias("domain_index"))
+        for name, rows in (TARGETS | targets).items()
+    }
+    events = events.with_columns(DOMAINS)
+    refuse_leaks(events, HIDDEN, TRAIN_ENDS, changed, by_order=False, cold=cold, cuts=cuts)
+
+
+def test_honest_cold_protocols_pass() -> None:
+    check_cold(NOBODY)
+    check_cold(NOBODY._replace(domain_users=np.arange(3) == 2, domain=3))
+
+
+@pytest.mark.parametrize(
+    ("cold", "targets", "rule"),
+    [
+        (NOBODY._replace(users=np.arange(3) == 2), {}, "an event of a cold user trains"),
+        (NOBODY._replace(items=np.arange(10) == 2), {}, "hidden item is in a sequence"),
+        (
+            NOBODY._replace(domain_users=np.arange(3) == 1, domain=2),
+            {},
+            "an event of a hidden domain is in the sequence",
+        ),
+        (NOBODY._replace(items=np.zeros(10, bool)), {}, "test target is hidden and not marked so"),
+        (
+            NOBODY,
+            {"val": pl.concat([TARGETS["val"], TARGETS["test"][2:]])},
+            "hidden item or domain is a val target",
+        ),
+    ],
+)
+def test_every_broken_rule_of_a_cold_protocol_is_named(
+    cold: Cold, targets: Frames, rule: str
+) -> None:
+    with pytest.raises(AssertionError, match=rule):
+        check_cold(cold, **targets)
+
+
+def test_cold_users_are_not_validated() -> None:
+    events = change(EVENTS, "split", 0, "history")
+    cold = NOBODY._replace(users=np.arange(3) == 1)
+    changed = {name: rows.with_columns(domain_index=1) for name, rows in TARGETS.items()}
+    events = events.with_columns(DOMAINS)
+    ends = np.array([0, 4])
+    with pytest.raises(AssertionError, match="a cold user has a val target"):
+        refuse_leaks(events, HIDDEN, ends, changed, by_order=False, cold=cold)
+    changed["val"] = changed["val"].clear()
+    refuse_leaks(events, HIDDEN, ends, changed, by_order=False, cold=cold)
+
+
+@pytest.mark.parametrize(
+    ("cuts", "rule"),
+    [
+        (Cuts(10, 30), "training event is not earlier than the validation window"),
+        (Cuts(11, 20), "val target is outside its window"),
+        (Cuts(11, 31), "test target is outside its window"),
+        (Cuts(11, 25, 30), "an event behind the windows is in a sequence"),
+    ],
+)
+def test_every_broken_window_is_named(cuts: Cuts, rule: str) -> None:
+    one_user = TARGETS["test"].filter(pl.col("user_index") == 1)
+    check_cold(NOBODY, cuts=Cuts(11, 25, 31), test=one_user)
+    check_cold(NOBODY, cuts=Cuts(11, 25), test=one_user)
+    with pytest.raises(AssertionError, match=rule):
+        check_cold(NOBODY, cuts=cuts, test=one_user)
+
+
+def test_a_shard_has_its_own_base_and_first_user() -> None:
+    moved = {
+        name: rows.with_columns(
+            pl.col("user_index") + 7, pl.col("history_start", "history_end") + 100
+        )
+        for name, rows in TARGETS.items()
+    }
+    events = EVENTS.with_columns(pl.col("user_index") + 7)
+    place = {"base": 100, "first_user": 8}
+    refuse_leaks(events, HIDDEN, TRAIN_ENDS + 100, moved, by_order=False, **place)
+    with pytest.raises(AssertionError, match="not the store's first"):
+        refuse_leaks(events, HIDDEN, TRAIN_ENDS + 101, moved, by_order=False, **place)
 
 
 def change(frame: pl.DataFrame, column: str, row: int, value: int | str) -> pl.DataFrame:
