@@ -46,8 +46,12 @@ class SequenceBatch(NamedTuple):
     """Items to be predicted, 0 where there is none, shape ``(B, P)``."""
     target_domain_ids: Tensor
     """Domains of the targets: their candidates, shape ``(B, P)``."""
+    target_weights: Tensor
+    """Weight of each target in the training loss, 0 where there is none, float32, ``(B, P)``."""
     state_positions: Tensor
     """Position of the last strictly earlier interaction, -1: there is none, shape ``(B, P)``."""
+    disliked_ids: Tensor
+    """Items that the user does not want, right-padded with 0, shape ``(B, K)``; training only."""
     seen_ids: Tensor
     """Items that are no candidates, right-padded with 0, shape ``(B, K)``; evaluation only."""
     slice_mask: Tensor

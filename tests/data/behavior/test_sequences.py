@@ -1,15 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xrec_lightning.data.behavior.augment import Events, select
 from xrec_lightning.data.behavior.sequences import (
+    Dislikes,
     Histories,
     Targets,
     TrainingWindows,
-    Window,
-    WindowSampler,
+    Windows,
 )
 from xrec_lightning.schema import (
     DOMAIN_INDEX,
@@ -33,26 +36,14 @@ HISTORIES = Histories(
 )
 
 
-def histories_of(baskets: list[list[int]]) -> Histories:
-    """One user per list of basket sizes; every event is another item."""
-    times = [[t for t, size in enumerate(sizes) for _ in range(size)] for sizes in baskets]
-    lengths = [len(user) for user in times]
-    total = sum(lengths)
-    return Histories(
-        offsets=np.cumsum([0, *lengths]),
-        item_ids=np.arange(1, total + 1, dtype=np.int32),
-        domain_ids=np.ones(total, dtype=np.int32),
-        times=np.array([t for user in times for t in user], dtype=np.int64),
-        train_ends=np.cumsum(lengths),
-    )
-
-
-def test_basket_starts_do_not_cross_users() -> None:
-    assert HISTORIES.basket_starts().tolist() == [0, 1, 1, 3, 4, 4]
+def windows_of(*bounds: tuple[int, int, int]) -> Windows:
+    """Return windows of (user, start, stop)."""
+    users, starts, stops = np.array(bounds).T
+    return Windows(users, starts, stops)
 
 
 def test_training_targets_see_strictly_earlier_interactions_only() -> None:
-    batch = TrainingWindows(HISTORIES).__getitems__([Window(1, 0, 4), Window(2, 4, 6)])
+    batch = TrainingWindows(HISTORIES)[windows_of((1, 0, 4), (2, 4, 6))]
     assert batch.item_ids.tolist() == [[11, 12, 13, 14], [21, 22, 0, 0]]
     assert batch.target_ids.tolist() == [[0, 12, 13, 14], [0, 0, 0, 0]]
     assert batch.target_domain_ids.tolist() == [[0, 1, 2, 1], [0, 0, 0, 0]]
@@ -61,68 +52,89 @@ def test_training_targets_see_strictly_earlier_interactions_only() -> None:
 
 
 def test_a_window_that_starts_inside_a_basket_has_no_target_in_it() -> None:
-    batch = TrainingWindows(HISTORIES).__getitems__([Window(1, 2, 4)])
+    batch = TrainingWindows(HISTORIES)[windows_of((1, 2, 4))]
     assert batch.target_ids.tolist() == [[0, 14]]
     assert batch.state_positions.tolist() == [[-1, 0]]
 
 
+def test_in_an_order_that_is_believed_every_interaction_sees_the_one_before() -> None:
+    ordered = replace(HISTORIES, is_ordered=True)
+    batch = TrainingWindows(ordered)[windows_of((1, 0, 4), (2, 4, 6))]
+    assert batch.target_ids.tolist() == [[0, 12, 13, 14], [0, 22, 0, 0]]
+    assert batch.state_positions.tolist() == [[-1, 0, 1, 2], [-1, 0, -1, -1]]
+
+
 @settings(max_examples=50, deadline=None)
-@given(
-    baskets=st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=12), min_size=1, max_size=5),
-    length=st.integers(2, 8),
-    epoch=st.integers(0, 3),
-)
-def test_windows_stay_inside_users_and_targets_see_the_strict_past(
-    baskets: list[list[int]], length: int, epoch: int
-) -> None:
-    histories = histories_of(baskets)
-    sampler = WindowSampler(histories, length, batch_size=2)
-    sampler.set_epoch(epoch)
-    windows = list(sampler)
-    assert len(windows) == len(sampler)
-    for window in windows:
-        offset, end = histories.offsets[window.user - 1 : window.user + 1]
-        assert offset <= window.start < window.stop <= end
-        assert window.stop - window.start <= length + 1
-        batch = TrainingWindows(histories).__getitems__([window])
-        for position, target in enumerate(batch.target_ids[0].tolist()):
-            state = int(batch.state_positions[0, position])
-            if target:
-                assert batch.times[0, state] < batch.times[0, position]
-                assert batch.times[0, state + 1] == batch.times[0, position]
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=8))
+def test_states_are_those_that_a_search_from_each_target_finds(steps: list[int]) -> None:
+    times = np.cumsum(steps)
+    count = len(times)
+    histories = Histories(
+        offsets=np.array([0, count]),
+        item_ids=np.arange(1, count + 1),
+        domain_ids=np.ones(count, dtype=np.int64),
+        times=times,
+        train_ends=np.array([count]),
+    )
+    for start in range(count):
+        batch = TrainingWindows(histories)[windows_of((1, start, count))]
+        for position in range(count - start):
+            earlier = [
+                i for i in range(count - start) if times[start + i] < times[start + position]
+            ]
+            assert batch.state_positions[0, position] == max(earlier, default=-1)
+            assert (batch.target_ids[0, position] > 0) == bool(earlier)
 
 
-def test_windows_cover_every_target_of_short_histories_once() -> None:
-    histories = histories_of([[1, 1, 1], [1], [1, 2, 1]])
-    windows = list(WindowSampler(histories, 10, batch_size=4))
-    batch = TrainingWindows(histories).__getitems__(windows)
-    assert sorted(batch.target_ids[batch.target_ids > 0].tolist()) == [2, 3, 6, 7, 8]
+def test_targets_weigh_1_or_what_their_events_weigh() -> None:
+    windows = windows_of((1, 0, 4), (2, 4, 6))
+    plain = TrainingWindows(HISTORIES)[windows].target_weights
+    assert plain.tolist() == [[0, 1, 1, 1], [0, 0, 0, 0]]
+    weighted = replace(HISTORIES, weights=np.array([9, 0.5, 2, 3, 9, 9], dtype=np.float32))
+    weights = TrainingWindows(weighted)[windows].target_weights
+    assert weights.dtype == torch.float32
+    assert weights.tolist() == [[0, 0.5, 2, 3], [0, 0, 0, 0]]
 
 
-def test_windows_of_long_histories_move_between_epochs() -> None:
-    histories = histories_of([[1] * 100])
-    sampler = WindowSampler(histories, 10, batch_size=4)
-    first = sorted(sampler)
-    sampler.set_epoch(1)
-    assert first != sorted(sampler)
-    sampler.set_epoch(0)
-    assert first == sorted(sampler)
+def test_a_batch_holds_the_last_dislikes_of_its_users() -> None:
+    dislikes = Dislikes(np.array([0, 3, 3]), np.array([31, 32, 33], dtype=np.int32))
+    windows = windows_of((2, 4, 6), (1, 0, 4))
+    disliking = TrainingWindows(replace(HISTORIES, dislikes=dislikes), max_dislikes=2)
+    assert disliking[windows].disliked_ids.tolist() == [[0, 0], [32, 33]]
+    assert TrainingWindows(HISTORIES)[windows].disliked_ids.shape == (2, 0)
 
 
-def test_ranks_share_the_windows_of_one_process() -> None:
-    histories = histories_of([[1] * n for n in range(2, 15)])
-    alone = list(WindowSampler(histories, 20, batch_size=2))
-    shared = [list(WindowSampler(histories, 20, 1, num_replicas=2, rank=rank)) for rank in (0, 1)]
-    assert len(shared[0]) == len(shared[1]) == 7
-    assert {*shared[0], *shared[1]} == set(alone)
+def test_an_augmentation_that_does_nothing_changes_nothing() -> None:
+    windows = windows_of((1, 0, 4), (2, 4, 6))
+    dataset = TrainingWindows(HISTORIES, [lambda events, _: events])
+    for name, tensor in dataset[windows]._asdict().items():
+        assert torch.equal(tensor, getattr(TrainingWindows(HISTORIES)[windows], name)), name
 
 
-def test_batches_hold_windows_of_like_length() -> None:
-    generator = np.random.default_rng(0)
-    histories = histories_of([[1] * int(n) for n in generator.integers(2, 50, 512)])
-    windows = list(WindowSampler(histories, 60, batch_size=16))
-    lengths = np.array([w.stop - w.start for w in windows]).reshape(-1, 16)
-    assert np.ptp(lengths, axis=1).mean() < 5
+def drop_first(events: Events, generator: np.random.Generator) -> Events:
+    """Remove the first event of each history."""
+    return select(events, np.arange(events.item_ids.shape[1]) > 0)
+
+
+def test_a_target_that_lost_its_history_is_none() -> None:
+    batch = TrainingWindows(HISTORIES, [drop_first])[windows_of((1, 0, 4))]
+    assert batch.item_ids.tolist() == [[12, 13, 14]]
+    assert batch.target_ids.tolist() == [[0, 0, 0, 14]]
+    assert batch.target_weights.tolist() == [[0, 0, 0, 1]]
+    assert batch.state_positions.tolist() == [[-1, -1, -1, 1]]
+
+
+def test_what_is_random_in_a_batch_depends_on_its_key_only() -> None:
+    def draw(events: Events, generator: np.random.Generator) -> Events:
+        return events._replace(item_ids=generator.integers(1, 1000, events.item_ids.shape))
+
+    dataset = TrainingWindows(HISTORIES, [draw])
+    first, again, other = (
+        dataset[windows_of((1, 0, 4))._replace(key=key)].item_ids.tolist()
+        for key in ((0, 1, 2), (0, 1, 2), (0, 1, 3))
+    )
+    assert first == again
+    assert first != other
 
 
 def target_frame(**changes: object) -> pl.DataFrame:

@@ -1,11 +1,25 @@
+import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from xrec_lightning.batches import SequenceBatch
+from xrec_lightning.data.behavior.augment import (
+    AugmentationConfig,
+    CropConfig,
+    InterleaveConfig,
+    MaskItemsConfig,
+    ReorderConfig,
+)
+from xrec_lightning.data.behavior.samplers import WindowSampler
+from xrec_lightning.data.behavior.similar import InsertConfig, SubstituteConfig
 from xrec_lightning.data.config.load import load_config
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
-from xrec_lightning.data.prepare import prepare
+from xrec_lightning.data.errors import InputError
+from xrec_lightning.data.prepare import locate, prepare
 
 
 @pytest.fixture
@@ -39,6 +53,87 @@ def test_training_never_shows_validation_or_test_targets(datamodule: BehaviorDat
         for batch in loader:
             pairs = zip(batch.user_ids.tolist(), batch.target_ids[:, 0].tolist(), strict=True)
             assert not shown & set(pairs)
+
+
+def test_augmented_training_repeats_with_the_seed_and_leaves_evaluation_alone(
+    tiny_dataset: Path, tiny_store: Path
+) -> None:
+    kinds = [
+        CropConfig(),
+        MaskItemsConfig(),
+        ReorderConfig(),
+        InterleaveConfig(),
+        SubstituteConfig(),
+        InsertConfig(),
+    ]
+
+    def batches(seed: int, augmentations: list[AugmentationConfig]) -> list[list[SequenceBatch]]:
+        datamodule = BehaviorDataModule(
+            tiny_dataset, tiny_store, 4, seed=seed, augmentations=augmentations
+        )
+        loaders = (datamodule.train_dataloader(), datamodule.test_dataloader())
+        return [list(loader) for loader in loaders]
+
+    def differ(left: list[SequenceBatch], right: list[SequenceBatch]) -> list[str]:
+        return [
+            name
+            for before, after in zip(left, right, strict=True)
+            for name in SequenceBatch._fields
+            if not torch.equal(getattr(before, name), getattr(after, name))
+        ]
+
+    plain, augmented, again = batches(0, []), batches(0, kinds), batches(0, kinds)
+    assert not differ(augmented[0], again[0])
+    assert "item_ids" in differ(plain[0], augmented[0])
+    assert not differ(plain[1], augmented[1])
+    for before, after in zip(plain[0], augmented[0], strict=True):
+        kept = after.target_ids > 0
+        assert torch.equal(after.target_ids, before.target_ids * kept)
+        assert after.item_ids.size(1) <= 51
+
+
+def test_shards_and_temperature_reach_the_sampler(tiny_dataset: Path) -> None:
+    datamodule = BehaviorDataModule(tiny_dataset, locality="shard", domain_temperature=3.0)
+    sampler = datamodule.train_dataloader().sampler
+    assert isinstance(sampler, WindowSampler)
+    assert (sampler.locality, sampler.domain_temperature) == ("shard", 3.0)
+    with pytest.raises(InputError, match="domain_temperature is 0"):
+        BehaviorDataModule(tiny_dataset, domain_temperature=0)
+
+
+def test_events_that_are_weighed_disliked_or_ordered_say_so_in_training(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "prepared"
+    shutil.copytree(locate(tiny_dataset), folder)
+    plain = BehaviorDataModule(folder)
+    for batch in plain.train_dataloader():
+        assert torch.equal(batch.target_weights, (batch.target_ids > 0).float())
+        assert batch.disliked_ids.size(1) == 0
+    users, events = len(plain.raw_user_ids), len(plain.histories.times)
+    np.save(folder / "sequences/weights.npy", np.arange(1, events + 1, dtype=np.float32))
+    np.save(folder / "sequences/dislike_offsets.npy", np.array([0, 3, *[4] * (users - 1)]))
+    np.save(folder / "sequences/dislike_ids.npy", np.array([5, 6, 7, 8], dtype=np.int32))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["config"]["split"]["ties"] = "file"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    changed = BehaviorDataModule(folder, max_dislikes=2)
+    assert changed.histories.is_ordered
+    assert not plain.histories.is_ordered
+    item_ids, offsets = changed.histories.item_ids, changed.histories.offsets
+    for batch in changed.train_dataloader():
+        dislikes = {1: {6, 7}, 2: {8}}
+        for row, user in enumerate(batch.user_ids.tolist()):
+            assert set(batch.disliked_ids[row].tolist()) - {0} == dislikes.get(user, set())
+            # Every event but the first is a target, of its own weight.
+            assert ((batch.target_ids[row] > 0) == (batch.item_ids[row] > 0))[1:].all()
+            for target, weight in zip(
+                batch.target_ids[row], batch.target_weights[row], strict=True
+            ):
+                if target > 0:
+                    assert item_ids[int(weight) - 1] == target
+                    assert offsets[user - 1] < weight <= offsets[user]
 
 
 def test_evaluation_covers_every_target_once(datamodule: BehaviorDataModule) -> None:

@@ -1,8 +1,8 @@
 """Histories in memory-mapped arrays; windows are cut on the fly, a batch at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -10,10 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
-from torch.utils.data.distributed import DistributedSampler
-from typing_extensions import override
 
 from xrec_lightning.batches import SequenceBatch
+from xrec_lightning.data.behavior.augment import (
+    NEVER,
+    Augmentation,
+    Events,
+    Ints,
+    newest,
+    visible_states,
+)
 from xrec_lightning.schema import (
     DOMAIN_INDEX,
     EXTRA_SEEN,
@@ -26,18 +32,29 @@ from xrec_lightning.schema import (
     slice_column,
 )
 
-Ints = NDArray[np.integer]
-
-BUCKET_BATCHES = 32
-"""Batches that are sorted by length together: enough to save padding, few enough to stay random."""
+Floats = NDArray[np.floating]
 
 
-class Window(NamedTuple):
-    """A stretch of one user's interactions, as flat positions."""
+class Windows(NamedTuple):
+    """Stretches of users' interactions that make up a batch. W windows."""
 
-    user: int
-    start: int
-    stop: int
+    users: Ints
+    """User indices, shape ``(W,)``."""
+    starts: Ints
+    """Flat position of the first interaction, shape ``(W,)``."""
+    stops: Ints
+    """Flat position after the last interaction, shape ``(W,)``."""
+    key: tuple[int, ...] = (0,)
+    """Seeds what is random in the batch."""
+
+
+class Dislikes(NamedTuple):
+    """Items that users do not want. Shapes: U users, M dislikes."""
+
+    offsets: Ints
+    """Those of user ``u`` (from 1) are ``offsets[u - 1]:offsets[u]``, shape ``(U + 1,)``."""
+    item_ids: Ints
+    """Shape ``(M,)``."""
 
 
 @dataclass(frozen=True)
@@ -57,25 +74,12 @@ class Histories:
     """Seconds, shape ``(N,)``."""
     train_ends: Ints
     """Flat position after the last training interaction of each user, shape ``(U,)``."""
-
-    def basket_starts(self) -> Ints:
-        """Return the position of the first interaction of equal user and time, shape ``(N,)``."""
-        positions = np.arange(len(self.times))
-        is_first = np.ones(len(self.times), dtype=bool)
-        is_first[1:] = self.times[1:] != self.times[:-1]
-        is_first[self.offsets[:-1][self.offsets[:-1] < len(self.times)]] = True
-        return np.maximum.accumulate(np.where(is_first, positions, 0))
-
-
-def _gather(values: Ints, starts: Ints, stops: Ints) -> Tensor:
-    """Return ``values[start:stop]`` of every row, right-padded with 0, shape ``(B, L)``, int64."""
-    length = max(1, int((stops - starts).max(initial=0)))
-    positions = starts[:, None] + np.arange(length)
-    is_real = positions < stops[:, None]
-    if len(values) == 0:
-        return torch.zeros(positions.shape, dtype=torch.int64)
-    gathered = values[np.minimum(positions, len(values) - 1)]
-    return torch.from_numpy(np.where(is_real, gathered, 0).astype(np.int64))
+    weights: Floats | None = None
+    """Weight of each interaction as a target in training, shape ``(N,)``; ``None``: all are 1."""
+    dislikes: Dislikes | None = None
+    """What users do not want; ``None`` when nobody said so."""
+    is_ordered: bool = False
+    """Whether interactions of equal time have an order too: the earlier ones are then seen."""
 
 
 class TrainingWindows(Dataset[SequenceBatch]):
@@ -83,100 +87,82 @@ class TrainingWindows(Dataset[SequenceBatch]):
 
     A target sees the interactions of its window that are strictly earlier than itself; those of
     the window's first time see nothing and are no targets.
-    """
 
-    def __init__(self, histories: Histories) -> None:
-        self.histories = histories
-        self.basket_starts = histories.basket_starts()
-
-    def __len__(self) -> int:
-        return len(self.histories.train_ends)
-
-    def __getitems__(self, windows: Sequence[Window]) -> SequenceBatch:
-        """Return the batch of ``windows``; targets stand at the positions of their interactions."""
-        starts = np.array([window.start for window in windows])
-        stops = np.array([window.stop for window in windows])
-        item_ids = _gather(self.histories.item_ids, starts, stops)
-        domain_ids = _gather(self.histories.domain_ids, starts, stops)
-        states = _gather(self.basket_starts, starts, stops) - torch.from_numpy(starts)[:, None] - 1
-        is_target = (states >= 0) & (item_ids > 0)
-        return SequenceBatch(
-            user_ids=torch.tensor([window.user for window in windows]),
-            item_ids=item_ids,
-            domain_ids=domain_ids,
-            times=_gather(self.histories.times, starts, stops),
-            target_ids=item_ids * is_target,
-            target_domain_ids=domain_ids * is_target,
-            state_positions=torch.where(is_target, states, -1),
-            seen_ids=item_ids.new_zeros(len(windows), 0),
-            slice_mask=torch.zeros(len(windows), 0, dtype=torch.bool),
-            row_ids=item_ids.new_zeros(0),
-        )
-
-
-class WindowSampler(DistributedSampler[Window]):
-    """Cut every user's training interactions into windows anew each epoch, alike lengths together.
-
-    Interactions before the newest ``length + 1`` are drawn by windows whose borders move at random
-    from epoch to epoch, each by itself: an older target may serve twice or not at all in one epoch,
-    but none always lacks its history.
+    Args:
+        histories: The interactions.
+        augmentations: What is done to the histories of a batch, from first to last.
+        length: Longest history after that, in interactions; ``None`` when nothing makes it longer.
+        max_dislikes: Dislikes of a user that come with a batch, the last ones.
     """
 
     def __init__(
         self,
         histories: Histories,
-        length: int,
-        batch_size: int,
-        seed: int = 0,
-        num_replicas: int = 1,
-        rank: int = 0,
+        augmentations: Sequence[Augmentation] = (),
+        length: int | None = None,
+        max_dislikes: int = 32,
     ) -> None:
         self.histories = histories
+        self.augmentations = augmentations
         self.length = length
-        self.batch_size = batch_size
-        self.seed = seed
-        self.epoch = 0
-        self.num_replicas = num_replicas
-        self.rank = rank
-        counts = histories.train_ends - histories.offsets[:-1]
-        # One interaction gives no target; every further window shares one interaction.
-        self.windows_per_user = np.where(counts > 1, -((1 - counts) // length), 0)
-        total = int(self.windows_per_user.sum())
-        self.size = -(-total // num_replicas)
+        self.max_dislikes = max_dislikes
 
-    @override
     def __len__(self) -> int:
-        return self.size
+        return len(self.histories.train_ends)
 
-    @override
-    def __iter__(self) -> Iterator[Window]:
-        generator = np.random.default_rng((self.seed, self.epoch))
-        users = np.repeat(np.arange(len(self.windows_per_user)), self.windows_per_user)
-        firsts = np.cumsum(self.windows_per_user) - self.windows_per_user
-        numbers = np.arange(len(users)) - np.repeat(firsts, self.windows_per_user)
-        shifts = generator.integers(0, self.length, len(users)) * (numbers > 0)
-        # A shifted border must leave a target behind it.
-        offsets = self.histories.offsets[:-1][users]
-        stops = self.histories.train_ends[users] - numbers * self.length
-        stops = np.maximum(stops + shifts, offsets + 2)
-        stops = np.minimum(stops, self.histories.train_ends[users])
-        starts = np.maximum(offsets, stops - self.length - 1)
-        order = self._order(stops - starts, generator)
-        for index in order[self.rank :: self.num_replicas]:
-            yield Window(int(users[index]) + 1, int(starts[index]), int(stops[index]))
+    def __getitem__(self, windows: Windows) -> SequenceBatch:
+        """Return the batch of ``windows``; targets stand at the positions of their interactions."""
+        events = self._events(windows)
+        states = _last_earlier(events.times, self.histories.is_ordered)
+        target_ids, target_domain_ids = events.item_ids, events.domain_ids
+        is_target = (states >= 0) & events.mask
+        if self.augmentations:
+            events = self._augment(events, windows.key)
+            states = visible_states(events.origins, np.where(is_target, states, -1))
+            is_target = states >= 0
+        batch_size = len(windows.users)
+        return SequenceBatch(
+            user_ids=torch.from_numpy(windows.users.astype(np.int64)),
+            item_ids=torch.from_numpy(events.item_ids),
+            domain_ids=torch.from_numpy(events.domain_ids),
+            times=torch.from_numpy(events.times),
+            target_ids=torch.from_numpy(target_ids * is_target),
+            target_domain_ids=torch.from_numpy(target_domain_ids * is_target),
+            target_weights=torch.from_numpy(self._weights(windows) * is_target).float(),
+            state_positions=torch.from_numpy(np.where(is_target, states, -1)),
+            disliked_ids=self._dislikes(windows),
+            seen_ids=torch.zeros(batch_size, 0, dtype=torch.int64),
+            slice_mask=torch.zeros(batch_size, 0, dtype=torch.bool),
+            row_ids=torch.zeros(0, dtype=torch.int64),
+        )
 
-    def _order(self, lengths: Ints, generator: np.random.Generator) -> Ints:
-        """Return a random order in which the windows of one batch are about equally long."""
-        order = generator.permutation(len(lengths))
-        batch = self.batch_size * self.num_replicas
-        chunks = np.arange(len(order)) // (batch * BUCKET_BATCHES)
-        order = order[np.lexsort((lengths[order], chunks))]
-        full = len(order) // batch
-        batches = generator.permutation(full)
-        shuffled = order[: full * batch].reshape(full, batch)[batches].reshape(-1)
-        order = np.concatenate([shuffled, order[full * batch :]])
-        # Ranks train on equally many windows: the first few serve twice.
-        return np.concatenate([order, order[: self.size * self.num_replicas - len(order)]])
+    def _events(self, windows: Windows) -> Events:
+        item_ids, domain_ids, times = (
+            _gather(values, windows.starts, windows.stops)
+            for values in (self.histories.item_ids, self.histories.domain_ids, self.histories.times)
+        )
+        origins = np.where(item_ids > 0, np.arange(item_ids.shape[1]), NEVER)
+        return Events(item_ids, domain_ids, times, origins)
+
+    def _augment(self, events: Events, key: Sequence[int]) -> Events:
+        generator = np.random.default_rng(key)
+        for augmentation in self.augmentations:
+            events = augmentation(events, generator)
+        return newest(events, events.item_ids.shape[1] if self.length is None else self.length)
+
+    def _weights(self, windows: Windows) -> Floats | float:
+        if self.histories.weights is None:
+            return 1.0
+        return _gather(self.histories.weights, windows.starts, windows.stops)
+
+    def _dislikes(self, windows: Windows) -> Tensor:
+        """Return the dislikes of each window's user, right-padded with 0, shape ``(B, K)``."""
+        if self.histories.dislikes is None:
+            return torch.zeros(len(windows.users), 0, dtype=torch.int64)
+        offsets, item_ids = self.histories.dislikes
+        stops = offsets[windows.users]
+        starts = np.maximum(offsets[windows.users - 1], stops - self.max_dislikes)
+        return torch.from_numpy(_gather(item_ids, starts, stops))
 
 
 class Targets(Dataset[SequenceBatch]):
@@ -207,22 +193,52 @@ class Targets(Dataset[SequenceBatch]):
         ends = self.ends[index]
         starts = np.maximum(self.starts[index], ends - self.length)
         target_ids = torch.from_numpy(self.items[index].astype(np.int64))[:, None]
-        seen_ids = torch.cat(
-            [
-                _gather(self.histories.item_ids, self.starts[index], self.seen_ends[index]),
-                _gather(self.extra_ids, self.extra_offsets[index], self.extra_offsets[index + 1]),
-            ],
-            dim=1,
-        )
+        seen = [
+            _gather(self.histories.item_ids, self.starts[index], self.seen_ends[index]),
+            _gather(self.extra_ids, self.extra_offsets[index], self.extra_offsets[index + 1]),
+        ]
+        seen_ids = torch.from_numpy(np.concatenate(seen, axis=1))
         return SequenceBatch(
             user_ids=torch.from_numpy(self.users[index].astype(np.int64)),
-            item_ids=_gather(self.histories.item_ids, starts, ends),
-            domain_ids=_gather(self.histories.domain_ids, starts, ends),
-            times=_gather(self.histories.times, starts, ends),
+            item_ids=torch.from_numpy(_gather(self.histories.item_ids, starts, ends)),
+            domain_ids=torch.from_numpy(_gather(self.histories.domain_ids, starts, ends)),
+            times=torch.from_numpy(_gather(self.histories.times, starts, ends)),
             target_ids=target_ids,
             target_domain_ids=torch.from_numpy(self.domains[index].astype(np.int64))[:, None],
+            target_weights=torch.ones(target_ids.shape),
             state_positions=torch.from_numpy(ends - starts - 1)[:, None],
+            disliked_ids=target_ids.new_zeros(len(index), 0),
             seen_ids=seen_ids.masked_fill(seen_ids == target_ids, 0),
             slice_mask=self.slice_mask[index],
             row_ids=torch.from_numpy(index),
         )
+
+
+def _gather(values: NDArray[Any], starts: Ints, stops: Ints) -> NDArray[Any]:
+    """Return ``values[start:stop]`` of every row, right-padded with 0, ``(B, L)``, 8 bytes wide."""
+    wide = np.float64 if values.dtype.kind == "f" else np.int64
+    length = max(1, int((stops - starts).max(initial=0)))
+    positions = starts[:, None] + np.arange(length)
+    if len(values) == 0:
+        return np.zeros(positions.shape, dtype=wide)
+    gathered = values[np.minimum(positions, len(values) - 1)]
+    return np.where(positions < stops[:, None], gathered, 0).astype(wide)
+
+
+def _last_earlier(times: Ints, is_ordered: bool) -> Ints:
+    """Return the position of the last interaction earlier than each one, -1: there is none.
+
+    Args:
+        times: Times of windows, shape ``(B, L)``.
+        is_ordered: Whether the one before is earlier even when its time is equal.
+
+    Returns:
+        Shape ``(B, L)``; at padding it carries no meaning.
+    """
+    positions = np.broadcast_to(np.arange(times.shape[1]), times.shape)
+    if is_ordered:
+        return positions - 1
+    is_first = np.ones(times.shape, dtype=bool)
+    is_first[:, 1:] = times[:, 1:] != times[:, :-1]
+    first: Ints = np.maximum.accumulate(np.where(is_first, positions, 0), axis=1)
+    return first - 1

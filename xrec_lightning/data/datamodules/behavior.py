@@ -13,14 +13,11 @@ from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
-from xrec_lightning.data.behavior.sequences import (
-    Histories,
-    Ints,
-    Targets,
-    TrainingWindows,
-    WindowSampler,
-)
+from xrec_lightning.data.behavior.augment import AugmentationConfig, Ints
+from xrec_lightning.data.behavior.samplers import Locality, WindowSampler
+from xrec_lightning.data.behavior.sequences import Dislikes, Histories, Targets, TrainingWindows
 from xrec_lightning.data.catalog import read_catalog
+from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.knowledge.store import KnowledgeStore
@@ -59,7 +56,16 @@ class BehaviorDataModule(LightningDataModule):
         max_seq_len: Longest history, in items; the newest are kept.
         until: What ``predict`` knows of each user: the training part, what was known when the
             validation or test target was predicted, or everything.
-        seed: Seed of the windows and their order.
+        seed: Seed of the windows, their order and their augmentation.
+        augmentations: What is done to the histories of training batches, from first to last.
+        locality: Whether processes share all users, or each reads a contiguous range of them, its
+            part of the memory-mapped arrays.
+        domain_temperature: Above 1, small domains are trained on more often than they occur: in
+            proportion to their windows to the power of one over this.
+        max_dislikes: A user's last dislikes that are negatives of the user's training targets.
+
+    Raises:
+        InputError: If the temperature is not positive.
     """
 
     def __init__(
@@ -71,6 +77,10 @@ class BehaviorDataModule(LightningDataModule):
         max_seq_len: int = 50,
         until: Until = "now",
         seed: int = 0,
+        augmentations: list[AugmentationConfig] | None = None,
+        locality: Locality = "shuffle",
+        domain_temperature: float = 1.0,
+        max_dislikes: int = 32,
     ) -> None:
         super().__init__()
         self.prepared = Prepared.open(locate(dataset))
@@ -80,13 +90,16 @@ class BehaviorDataModule(LightningDataModule):
         self.max_seq_len = max_seq_len
         self.until = until
         self.seed = seed
-        self.histories = Histories(
-            offsets=self.prepared.offsets,
-            item_ids=self.prepared.item_ids,
-            domain_ids=self.prepared.domain_ids,
-            times=self.prepared.times,
-            train_ends=self.prepared.train_ends,
-        )
+        self.augmentations = augmentations or []
+        self.locality: Locality = locality
+        if domain_temperature <= 0:
+            raise InputError(
+                f"data.init_args.domain_temperature is {domain_temperature}: set it above 0; 1 "
+                "leaves the domains as they are"
+            )
+        self.domain_temperature = domain_temperature
+        self.max_dislikes = max_dislikes
+        self.histories = _open_histories(self.prepared)
         self.raw_item_ids: pl.Series = self.prepared.items()[ITEM_ID]
         self.raw_user_ids: pl.Series = self.prepared.users()[USER_ID]
         self.catalog = self._catalog()
@@ -101,13 +114,17 @@ class BehaviorDataModule(LightningDataModule):
             self.seed,
             num_replicas=world_size,
             rank=rank,
+            locality=self.locality,
+            domain_temperature=self.domain_temperature,
         )
-        return DataLoader(
-            TrainingWindows(self.histories),
-            batch_size=sampler.batch_size,
-            sampler=sampler,
-            collate_fn=_as_it_is,
+        windows = TrainingWindows(
+            self.histories,
+            [config.build(self.catalog) for config in self.augmentations],
+            length=self.max_seq_len + 1,
+            max_dislikes=self.max_dislikes,
         )
+        # The sampler yields whole batches, which the dataset cuts from whole arrays.
+        return DataLoader(windows, batch_size=None, sampler=sampler, collate_fn=_as_it_is)
 
     @override
     def val_dataloader(self) -> DataLoader[SequenceBatch]:
@@ -233,6 +250,19 @@ class BehaviorDataModule(LightningDataModule):
         if self.trainer is None:
             return 1, 0
         return self.trainer.world_size, self.trainer.global_rank
+
+
+def _open_histories(prepared: Prepared) -> Histories:
+    return Histories(
+        offsets=prepared.offsets,
+        item_ids=prepared.item_ids,
+        domain_ids=prepared.domain_ids,
+        times=prepared.times,
+        train_ends=prepared.train_ends,
+        weights=prepared.weights,
+        dislikes=None if prepared.dislikes is None else Dislikes(*prepared.dislikes),
+        is_ordered=prepared.manifest["config"]["split"]["ties"] == "file",
+    )
 
 
 def _as_it_is(batch: Any) -> Any:
