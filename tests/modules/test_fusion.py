@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,12 @@ from lightning.pytorch import Trainer, seed_everything
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
 from xrec_lightning.models.channels.knowledge import KnowledgeChannelConfig
 from xrec_lightning.models.channels.sequence import SequenceChannelConfig
+from xrec_lightning.models.negatives import (
+    HardNegativesConfig,
+    InBatchNegativesConfig,
+    NegativesConfig,
+    PopularityNegativesConfig,
+)
 from xrec_lightning.models.sequence.sasrec import SASRecConfig
 from xrec_lightning.modules.fusion import FusionRecommender
 
@@ -17,7 +24,11 @@ CHANNELS = "xrec_lightning.models.channels"
 ENCODER = SASRecConfig(embed_dim=8, max_seq_len=12, dropout=0.0)
 
 
-def fused(datamodule: BehaviorDataModule) -> FusionRecommender:
+def fused(
+    datamodule: BehaviorDataModule,
+    negatives: NegativesConfig | None = None,
+    num_negatives: int = 512,
+) -> FusionRecommender:
     channels = [
         SequenceChannelConfig(encoder=ENCODER, item_init="knowledge"),
         KnowledgeChannelConfig(dim=8, max_seq_len=12),
@@ -25,6 +36,8 @@ def fused(datamodule: BehaviorDataModule) -> FusionRecommender:
     return FusionRecommender(
         datamodule.catalog,
         channels,
+        num_negatives,
+        negatives,
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-2),
     )
 
@@ -62,6 +75,81 @@ def test_the_loss_is_the_softmax_over_the_trained_items_of_the_targets_domain(
             expected.append((logits.logsumexp(0) - target).item())
         losses = sorted(module.losses(batch)[index].tolist())
         assert losses == pytest.approx(sorted(expected), abs=1e-4)
+
+
+def test_dislikes_are_negatives_of_their_own_user_in_their_domain(
+    datamodule: BehaviorDataModule,
+) -> None:
+    module = fused(datamodule).eval()
+    batch = next(iter(datamodule.train_dataloader()))
+    disliked = torch.zeros(len(batch.item_ids), 3, dtype=torch.int64)
+    row = int((batch.target_ids > 0).any(dim=1).nonzero()[0])
+    target = int(batch.target_ids[row][batch.target_ids[row] > 0][0])
+    others = [int(datamodule.catalog.candidates[d][0]) for d in (0, 1)]
+    disliked[row] = torch.tensor([*others, target])
+    before, after = (
+        module.losses(each)[0] for each in (batch, batch._replace(disliked_ids=disliked))
+    )
+    queries = module.scorer.channel_list()[0].queries(batch) * module.scorer.log_scales[0].exp()
+    keys, bias = module.scorer.channel_list()[0].keys(), module.scorer.bias
+    expected, place = before.tolist(), 0
+    for domain in (1, 2):
+        here = {*others, target} & set(datamodule.catalog.candidates[domain - 1].tolist())
+        for each, column in (batch.target_domain_ids == domain).nonzero().tolist():
+            own = int(batch.target_ids[each, column])
+            for item in (here - {own}) & set(disliked[each].tolist()):
+                query = queries[each, column]
+                positive = (query @ keys[own] + bias[own]).item()
+                negative = (query @ keys[item] + bias[item]).item()
+                # One more term under the fraction of the softmax.
+                fraction = math.exp(expected[place]) + math.exp(negative - positive)
+                expected[place] = math.log(fraction)
+            place += 1
+    assert after.tolist() == pytest.approx(expected, abs=1e-4)
+    assert after.tolist() != pytest.approx(before.tolist(), abs=1e-4)
+
+
+def test_the_loss_is_a_weighted_mean(datamodule: BehaviorDataModule) -> None:
+    module = fused(datamodule).eval()
+    module.log = lambda *_, **__: None  # type: ignore[method-assign]
+    batch = next(iter(datamodule.train_dataloader()))
+    losses = module.losses(batch).sum(dim=0)
+    plain = module.training_step(batch, 0).item()
+    assert plain == pytest.approx(losses.mean().item())
+    doubled = batch._replace(target_weights=batch.target_weights * 2)
+    assert module.training_step(doubled, 0).item() == pytest.approx(plain)
+    weights = torch.rand(batch.target_weights.shape, generator=torch.Generator().manual_seed(0))
+    by_domain = [weights[batch.target_domain_ids == domain] for domain in (1, 2)]
+    expected = (losses * torch.cat(by_domain)).sum() / torch.cat(by_domain).sum()
+    weighted = batch._replace(target_weights=weights)
+    assert module.training_step(weighted, 0).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert expected.item() != pytest.approx(plain, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "negatives",
+    [
+        PopularityNegativesConfig(),
+        InBatchNegativesConfig(),
+        InBatchNegativesConfig(uniform_share=0.0),
+        HardNegativesConfig(nearest=4, skip=1),
+    ],
+    ids=repr,
+)
+def test_every_kind_of_negatives_trains(
+    datamodule: BehaviorDataModule, tmp_path: Path, negatives: NegativesConfig
+) -> None:
+    seed_everything(0, verbose=False)
+    module = fused(datamodule, negatives, num_negatives=6)
+    full = fused(datamodule).eval()
+    batch = next(iter(datamodule.train_dataloader()))
+    disliking = batch._replace(disliked_ids=batch.item_ids[:, :2])
+    assert module.losses(disliking).shape == module.losses(batch).shape
+    full.load_state_dict(module.state_dict())
+    before = full.losses(batch).mean().item()
+    fit(module, datamodule, tmp_path)
+    full.load_state_dict(module.state_dict())
+    assert full.losses(batch).mean().item() < before
 
 
 def test_a_batch_without_targets_has_a_finite_loss(datamodule: BehaviorDataModule) -> None:

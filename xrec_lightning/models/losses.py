@@ -15,7 +15,8 @@ def sampled_softmax_loss(
     Args:
         target_logits: Shape ``(T,)``.
         negative_logits: Shape ``(T, S)``.
-        is_target: True where a negative is the row's own target and does not count, ``(T, S)``.
+        is_target: True where a negative is the row's own target, or none, and does not count,
+            shape ``(T, S)``.
         log_expected: Logarithm of the expected number of draws of each negative, shape ``(S,)``;
             ``None`` leaves the logits as they are.
 

@@ -1,9 +1,10 @@
 """Train the fusion recommender."""
 
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
@@ -21,8 +22,23 @@ from xrec_lightning.models.calibration import (
 from xrec_lightning.models.channels.base import ChannelConfig
 from xrec_lightning.models.fusion import FusionScorer
 from xrec_lightning.models.losses import sampled_softmax_loss
-from xrec_lightning.models.negatives import DomainNegatives
+from xrec_lightning.models.negatives import NegativesConfig, UniformNegativesConfig
 from xrec_lightning.modules.ranking import RankingModule
+
+
+class _DomainTargets(NamedTuple):
+    """The targets of a batch in one domain and what they are told apart from."""
+
+    is_here: Tensor
+    """Shape ``(B, P)``."""
+    target_ids: Tensor
+    """Shape ``(T,)``."""
+    negative_ids: Tensor
+    """Shape ``(S,)``."""
+    log_expected: Tensor | None
+    """Correction of the negatives, then 0 for the dislikes, shape ``(S + K,)``."""
+    is_excluded: Tensor
+    """Negatives, then dislikes, that do not count for a target, shape ``(T, S + K)``."""
 
 
 class FusionRecommender(RankingModule):
@@ -35,6 +51,8 @@ class FusionRecommender(RankingModule):
         channels: Channels of the scorer.
         num_negatives: Negatives that the targets of a batch share in each domain; a domain with
             fewer items is ranked in full.
+        negatives: How they are drawn; uniformly by default. What a user dislikes counts once more
+            as a negative of the user's own targets in its domain.
         temperature: Temperature of the cosine logits before training.
         popularity_prior: Bias of an item before training, for each unit of the logarithm of its
             training events plus one; helps where training is short.
@@ -54,6 +72,7 @@ class FusionRecommender(RankingModule):
         catalog: Catalog,
         channels: list[ChannelConfig],
         num_negatives: int = 512,
+        negatives: NegativesConfig | None = None,
         temperature: float = 0.07,
         popularity_prior: float = 0.0,
         calibration_targets: int = 2048,
@@ -64,7 +83,7 @@ class FusionRecommender(RankingModule):
     ) -> None:
         super().__init__(catalog, metrics, top_k)
         self.scorer = FusionScorer(catalog, channels, temperature, popularity_prior)
-        self.negatives = DomainNegatives(catalog, num_negatives)
+        self.negatives = (negatives or UniformNegativesConfig()).build(catalog, num_negatives)
         self.calibration_targets = calibration_targets
         self.cold_tolerance = cold_tolerance
         self.optimizer = optimizer
@@ -79,7 +98,7 @@ class FusionRecommender(RankingModule):
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
         losses = self.losses(batch)
         count = max(1, losses.size(1))  # windows of one basket hold no target
-        means = losses.sum(dim=1) / count
+        means = (losses * self._relative_weights(batch)).sum(dim=1) / count
         names = [channel.name for channel in self.scorer.channel_list()]
         for name, mean in zip(names, means, strict=True):
             self.log(f"train/loss/{name}", mean, batch_size=count)
@@ -89,28 +108,55 @@ class FusionRecommender(RankingModule):
 
     def losses(self, batch: SequenceBatch) -> Tensor:
         """Return the loss of every channel and target, one domain after the other, ``(C, T)``."""
-        negatives = [
-            self.negatives.sample(domain).to(batch.item_ids.device)
-            for domain in range(1, len(self.catalog.domains) + 1)
-        ]
+        domains = range(1, len(self.catalog.domains) + 1)
+        targets = [self._domain_targets(batch, domain) for domain in domains]
         rows = []
         for index, channel in enumerate(self.scorer.channel_list()):
             queries = channel.queries(batch) * self.scorer.log_scales[index].exp()
             keys, bias = channel.keys(), self.scorer.bias
+            disliked_logits = None
+            if batch.disliked_ids.size(1) > 0:
+                disliked_logits = queries @ keys[batch.disliked_ids].transpose(1, 2)
+                disliked_logits = disliked_logits + bias[batch.disliked_ids][:, None]  # (B, P, K)
             losses = [queries.flatten()[:0]]  # keeps the graph when no target is there
-            for domain, negative_ids in enumerate(negatives, start=1):
-                is_here = batch.target_domain_ids == domain
-                target_ids, query = batch.target_ids[is_here], queries[is_here]
+            for each in targets:
+                query = queries[each.is_here]
+                target_logits = (query * keys[each.target_ids]).sum(dim=-1) + bias[each.target_ids]
+                negative_logits = query @ keys[each.negative_ids].T + bias[each.negative_ids]
+                if disliked_logits is not None:
+                    disliked = disliked_logits[each.is_here]
+                    negative_logits = torch.cat([negative_logits, disliked], dim=1)
                 losses.append(
                     sampled_softmax_loss(
-                        (query * keys[target_ids]).sum(dim=-1) + bias[target_ids],
-                        query @ keys[negative_ids].T + bias[negative_ids],
-                        target_ids[:, None] == negative_ids,
-                        log_expected=None,
+                        target_logits, negative_logits, each.is_excluded, each.log_expected
                     )
                 )
             rows.append(torch.cat(losses))
         return torch.stack(rows)
+
+    def _domain_targets(self, batch: SequenceBatch, domain: int) -> _DomainTargets:
+        is_here = batch.target_domain_ids == domain
+        target_ids = batch.target_ids[is_here]
+        negative_ids, log_expected = self.negatives.sample(domain, target_ids)
+        negative_ids = negative_ids.to(target_ids.device)
+        is_excluded = target_ids[:, None] == negative_ids
+        num_disliked = batch.disliked_ids.size(1)
+        if num_disliked > 0:
+            disliked_ids = batch.disliked_ids[is_here.nonzero()[:, 0]]  # (T, K)
+            is_none = ~self.is_candidate[domain][disliked_ids]
+            is_none |= disliked_ids == target_ids[:, None]
+            is_excluded = torch.cat([is_excluded, is_none], dim=1)
+        if log_expected is not None:
+            log_expected = F.pad(log_expected.to(target_ids.device), (0, num_disliked))
+        return _DomainTargets(is_here, target_ids, negative_ids, log_expected, is_excluded)
+
+    def _relative_weights(self, batch: SequenceBatch) -> Tensor:
+        """Return the weights of the targets, 1 on average, in the order of `losses`, ``(T,)``."""
+        domains = range(1, len(self.catalog.domains) + 1)
+        weights = torch.cat(
+            [batch.target_weights[batch.target_domain_ids == domain] for domain in domains]
+        )
+        return weights * (len(weights) / weights.sum().clamp_min(1e-12))
 
     @override
     def scores(self, batch: SequenceBatch) -> Tensor:
