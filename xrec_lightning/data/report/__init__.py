@@ -1,0 +1,1 @@
+"""What `xrec validate-data` finds in raw tables."""
