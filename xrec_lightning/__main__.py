@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _help() -> str:
     commands = {**TRAINER_COMMANDS, **OTHER_COMMANDS}
-    lines = "\n".join(f"{name:<10} {line}" for name, line in commands.items())
+    lines = "\n".join(f"{name:<13} {line}" for name, line in commands.items())
     return (
         f"usage: xrec COMMAND ...\n\n{DESCRIPTION}\n\ncommands:\n{indent(lines, '  ')}\n\n"
         "`xrec COMMAND --help` explains each one.\n"

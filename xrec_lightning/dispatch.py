@@ -13,6 +13,8 @@ TRAINER_COMMANDS = {
 }
 OTHER_COMMANDS = {
     "prepare": "validate, clean, index and split interactions; build the graph",
+    "validate-data": "report what the raw files hold and what is wrong with them",
+    "graph": "sum up the fusion graph, or show what surrounds a user or an item",
     "embed": "extract knowledge vectors of items, users and domains",
     "recommend": "write the best items of each user and domain, with reasons",
     "compare": "print paired intervals of the difference of two runs",
@@ -25,6 +27,16 @@ class UnknownCommandError(ValueError):
     """The first word is no command."""
 
 
+def module_name(command: str) -> str:
+    """Return the module of `xrec_lightning.commands` that holds a command.
+
+    Example:
+        >>> module_name("validate-data")
+        'validate_data'
+    """
+    return command.replace("-", "_")
+
+
 def run_command(words: Sequence[str]) -> Path | None:
     """Run the command ``words[0]`` on the other words and return the folder that it wrote, if any.
 
@@ -35,7 +47,7 @@ def run_command(words: Sequence[str]) -> Path | None:
     if name in TRAINER_COMMANDS:
         return import_module("xrec_lightning.cli").main([name, *rest])
     if name in OTHER_COMMANDS:
-        return import_module(f"xrec_lightning.commands.{name}").main(rest)
+        return import_module(f"xrec_lightning.commands.{module_name(name)}").main(rest)
     nearest = get_close_matches(name, [*TRAINER_COMMANDS, *OTHER_COMMANDS], n=1)
     remedy = f"did you mean {nearest[0]!r}?" if nearest else "`xrec --help` lists them"
     raise UnknownCommandError(f"unknown command {name!r}; {remedy}")
