@@ -110,6 +110,22 @@ def test_shards_merged_by_ranges_equal_the_whole(
     assert graph.merge_edges(shards).equals(graph.item_item_edges(rows, 2))
 
 
+@pytest.mark.parametrize(("left", "count"), [(2**23, 1), (2**31 - 2, 1), (2**31 - 2, 1000)])
+def test_edges_of_many_items_are_merged_whole_or_by_halves(left: int, count: int) -> None:
+    high = 2**31 - 1
+    part = pl.DataFrame(
+        {"left_index": [1, left], "right_index": [high, high], "count": [1, count]},
+        schema=dict.fromkeys(("left_index", "right_index", "count"), pl.Int32),
+    )
+    assert graph.merge_edges([part, part]).rows() == [(1, high, 2), (left, high, 2 * count)]
+
+
+def test_no_edges_are_merged_into_none() -> None:
+    empty = graph.item_item_edges(train([]), 2)
+    assert graph.merge_edges([empty, empty]).equals(empty)
+    assert graph.merge_edges([]).schema == empty.schema
+
+
 def test_ranges_hold_as_many_edges_as_asked_and_one_item_more() -> None:
     rows = np.array([0, 3, 3, 0, 5, 1, 1])
     # 3 + 3 edges of items 1 and 2, 5 of items 3 and 4, 1 each of items 5 and 6.
