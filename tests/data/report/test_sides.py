@@ -6,7 +6,10 @@ from xrec_lightning.data.config.steps import AnonymizeConfig
 from xrec_lightning.data.config.tables import ItemsConfig, UsersConfig
 from xrec_lightning.data.raw.kinds import SourceFile
 from xrec_lightning.data.report.facts import ColumnFacts, TableFacts
+from xrec_lightning.data.report.linking import read_all_links
 from xrec_lightning.data.report.sides import read_catalog, read_profiles
+
+NO_LINKS = read_all_links(None)
 
 
 def write(path: Path, text: str) -> SourceFile:
@@ -19,7 +22,7 @@ def test_catalog_of_two_files(tmp_path: Path) -> None:
         write(tmp_path / "a.csv", "item_id,domain,title\na,x,Tea\na,y,\n,x,Pot\n"),
         write(tmp_path / "b.csv", "item_id,title,brand\nb,,Acme\n"),
     ]
-    side = read_catalog(ItemsConfig(path="-", title="title", text=["title"]), files)
+    side = read_catalog(ItemsConfig(path="-", title="title", text=["title"]), files, NO_LINKS)
     assert side.facts == TableFacts(
         table="items",
         files=["a.csv", "b.csv"],
@@ -42,13 +45,13 @@ def test_catalog_of_two_files(tmp_path: Path) -> None:
 
 def test_contacts_are_looked_for_in_texts_of_items_only(tmp_path: Path) -> None:
     items = write(tmp_path / "items.csv", "item_id,title,maker\na,jo@shop.org,jo@shop.org\n")
-    side = read_catalog(ItemsConfig(path="-", text=["title"]), [items])
+    side = read_catalog(ItemsConfig(path="-", text=["title"]), [items], NO_LINKS)
     assert [(each.code, each.column) for each in side.findings] == [("email_in_text", "title")]
 
 
 def test_contacts_are_looked_for_in_all_of_a_profile(tmp_path: Path) -> None:
     users = write(tmp_path / "users.csv", "user_id,text,age\nu,jo@shop.org,30\nv,,31\n")
-    side = read_profiles(UsersConfig(path="-"), [users], AnonymizeConfig())
+    side = read_profiles(UsersConfig(path="-"), [users], NO_LINKS, AnonymizeConfig())
     assert [(each.code, each.column, each.share) for each in side.findings] == [
         ("email_in_text", "text", 0.5)
     ]
@@ -58,5 +61,5 @@ def test_contacts_are_looked_for_in_all_of_a_profile(tmp_path: Path) -> None:
 
 def test_columns_that_are_dropped_may_hold_contacts(tmp_path: Path) -> None:
     users = write(tmp_path / "users.csv", "user_id,text\nu,jo@shop.org\n")
-    side = read_profiles(UsersConfig(path="-"), [users], AnonymizeConfig(drop=["text"]))
+    side = read_profiles(UsersConfig(path="-"), [users], NO_LINKS, AnonymizeConfig(drop=["text"]))
     assert side.findings == []

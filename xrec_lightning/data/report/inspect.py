@@ -16,6 +16,7 @@ from xrec_lightning.data.raw.validate import ONLY_DOMAIN, fill_domains
 from xrec_lightning.data.report import activity, catalog, domains, profiles, rows, settings
 from xrec_lightning.data.report.facts import ColumnFacts, FastUser, LogFacts, Report, TableFacts
 from xrec_lightning.data.report.histories import Histories, read_histories
+from xrec_lightning.data.report.linking import Links, link_ids, read_all_links
 from xrec_lightning.data.report.sides import HAS_TEXT, Side, read_catalog, read_profiles
 from xrec_lightning.data.report.table import (
     KEY,
@@ -75,18 +76,14 @@ def inspect_data(config: PrepareConfig, now: int, top: int = 10) -> Report:
 
 def _inspect(config: PrepareConfig, inputs: Inputs, now: int, top: int) -> Report:
     tables = read_tables(config, inputs)
+    links = read_all_links(config.links)
     interactions = fill_domains(tables.interactions, tables.catalog)
-    log = key_log(interactions, inputs.interactions, config.interactions.encoding)
-    sides = _Sides(
-        None if config.items is None else read_catalog(config.items, inputs.items),
-        None
-        if config.users is None
-        else read_profiles(config.users, inputs.users, config.anonymize),
-    )
+    log = key_log(link_ids(interactions, links), inputs.interactions, config.interactions.encoding)
+    sides = _read_sides(config, inputs, links)
     counted = _count(config, log, now, with_users=sides.profiles is not None)
     totals = counted.totals
     facts = [_log_table(log, totals), *(side.facts for side in sides.present())]
-    findings = settings.find_anonymize(config, tables.profiles)
+    findings = [*links.findings, *settings.find_anonymize(config, tables.profiles)]
     findings += [finding for side in sides.present() for finding in side.findings]
     if not totals.accepted:
         findings += read_examples(log, [Located(_refuse_nothing(totals), None), *counted.faults])
@@ -109,6 +106,15 @@ def _inspect(config: PrepareConfig, inputs: Inputs, now: int, top: int) -> Repor
     findings += _compare(log, sides, counted, located)
     summary = _summarize(counted, histories, measures, _name_fastest(log, histories.users, top))
     return Report(facts, summary, facts_by_domain, overlap, sort_findings(findings))
+
+
+def _read_sides(config: PrepareConfig, inputs: Inputs, links: Links) -> _Sides:
+    catalog = profiles = None
+    if config.items is not None:
+        catalog = read_catalog(config.items, inputs.items, links)
+    if config.users is not None:
+        profiles = read_profiles(config.users, inputs.users, links, config.anonymize)
+    return _Sides(catalog, profiles)
 
 
 def _count(config: PrepareConfig, log: KeyedTable, now: int, *, with_users: bool) -> _Counted:

@@ -14,6 +14,7 @@ from xrec_lightning.data.raw.kinds import SourceFile
 from xrec_lightning.data.raw.readers import raw_name, read_table
 from xrec_lightning.data.report.catalog import add_texts, item_frame, text_columns
 from xrec_lightning.data.report.facts import ColumnFacts, TableFacts
+from xrec_lightning.data.report.linking import Links, link_ids
 from xrec_lightning.data.report.profiles import find_contacts, find_lost_rows, profile_frame
 from xrec_lightning.data.report.table import KeyedTable, collect_all, key_rows
 
@@ -33,7 +34,7 @@ class Side(NamedTuple):
     """Contacts of people, and rows without an id."""
 
 
-def read_catalog(config: ItemsConfig, files: Sequence[SourceFile]) -> Side:
+def read_catalog(config: ItemsConfig, files: Sequence[SourceFile], links: Links) -> Side:
     """Return the catalog.
 
     Raises:
@@ -41,7 +42,7 @@ def read_catalog(config: ItemsConfig, files: Sequence[SourceFile]) -> Side:
     """
     columns = text_columns(config)
     named = [*config.text, *([] if config.title is None else [config.title])]
-    frames = [_read(config, file, schema.ITEM_ID, named) for file in files]
+    frames = [link_ids(_read(config, file, schema.ITEM_ID, named), links) for file in files]
     with_texts = [add_texts(rows, columns) for rows in frames]
     shown = [schema.ITEM_ID, schema.TEXT]
     table = key_rows(with_texts, files, shown, config.encoding)
@@ -51,14 +52,14 @@ def read_catalog(config: ItemsConfig, files: Sequence[SourceFile]) -> Side:
 
 
 def read_profiles(
-    config: UsersConfig, files: Sequence[SourceFile], anonymize: AnonymizeConfig
+    config: UsersConfig, files: Sequence[SourceFile], links: Links, anonymize: AnonymizeConfig
 ) -> Side:
     """Return the profiles; contacts are looked for in columns that are kept.
 
     Raises:
         InputError: If a file cannot be read.
     """
-    frames = [_read(config, file, schema.USER_ID, config.text) for file in files]
+    frames = [link_ids(_read(config, file, schema.USER_ID, config.text), links) for file in files]
     table = key_rows(frames, files, [schema.USER_ID], config.encoding)
     hidden = {schema.USER_ID, *map(raw_name, anonymize.drop)}
     names = [name for name in table.rows.collect_schema().names() if name not in hidden]
