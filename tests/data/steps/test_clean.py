@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning.data.steps import clean
@@ -54,6 +54,7 @@ def test_the_core_counts_training_events_only(make_log: MakeLog) -> None:
     assert rejected["reason"].unique().to_list() == [clean.OUTSIDE_CORE]
 
 
+@settings(deadline=None)
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, unique=True),
     k_core=st.integers(1, 3),
@@ -102,6 +103,7 @@ def test_nothing_flagged_leaves_everything(make_events: MakeEvents) -> None:
     assert (len(rejected), rejected.schema["reason"]) == (0, pl.String())
 
 
+@settings(deadline=None)
 @given(rows=ROWS, most=st.integers(1, 3))
 def test_all_events_of_a_user_with_a_busy_hour_are_dropped(
     make_events: MakeEvents, rows: list[tuple[int, int, int]], most: int
@@ -118,6 +120,7 @@ def test_all_events_of_a_user_with_a_busy_hour_are_dropped(
     assert set(rejected["reason"]) <= {f"the user has more than {most} events in one hour"}
 
 
+@settings(deadline=None)
 @given(rows=ROWS, most=st.integers(1, 3))
 def test_the_newest_events_of_each_user_are_kept(
     make_events: MakeEvents, rows: list[tuple[int, int, int]], most: int

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning.data.config.steps import SplitConfig
@@ -51,6 +51,7 @@ def flat(log: pl.DataFrame) -> pl.DataFrame:
     return sort_flat(add_order(log, "shuffle"), 0)
 
 
+@settings(deadline=None)
 @given(
     is_candidate=st.lists(st.booleans()),
     share=st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]),

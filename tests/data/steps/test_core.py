@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning.data.steps import core as core_module
@@ -15,6 +15,7 @@ MakeEvents = Callable[..., pl.DataFrame]
 ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(0, 2)))
 
 
+@settings(deadline=None)
 @given(rows=ROWS, by_group=st.booleans(), k_core=st.integers(1, 3), chunk=st.integers(1, 9))
 def test_the_core_is_the_largest_part_with_enough_events(
     rows: list[tuple[int, int, int]], by_group: bool, k_core: int, chunk: int

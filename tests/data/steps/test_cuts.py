@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning.data.config.steps import SplitConfig
@@ -48,6 +48,7 @@ def test_cuts_that_are_no_times_in_order_are_refused(
         given_cuts(config)
 
 
+@settings(deadline=None)
 @given(
     shards=st.lists(st.lists(st.integers(0, 9), min_size=1), min_size=1, max_size=3),
     val_share=st.sampled_from([0.0, 0.1, 0.3]),
@@ -84,9 +85,16 @@ def test_events_behind_the_window_are_dropped(make_events: MakeEvents) -> None:
         assert flag_late(log, no_end)["reason"].null_count() == 3
 
 
+@settings(deadline=None)
 @given(times=st.lists(st.integers(0, 20 * DAY), min_size=1))
 def test_each_event_is_tested_in_one_fold(times: list[int]) -> None:
     config = [SplitConfig(method="folds", fold=fold, fold_days=5) for fold in range(6)]
     folds = [find_cuts([np.array(times)], each) for each in config]
     for time in times:
         assert sum(each.test_from <= time < each.until for each in folds if each) == 1
+
+
+@pytest.mark.parametrize("method", ["folds", "global_time"])
+def test_nothing_cannot_be_cut(make_events: MakeEvents, method: str) -> None:
+    with pytest.raises(InputError, match=f"split.method: {method}: .*no interaction"):
+        cuts([make_events([])], SplitConfig(method=method))

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning.data.steps.order import add_order, flat_keys, sort_flat
@@ -17,6 +17,7 @@ def flat(log: pl.DataFrame, ties: str = "shuffle", seed: int = 0) -> pl.DataFram
     return sort_flat(add_order(log, ties), seed)
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(
         st.tuples(

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning.data.steps.clean import part
@@ -48,6 +48,7 @@ def test_rows_that_differ_in_what_they_say_are_no_duplicates(make_events: MakeEv
         assert flagged["reason"].null_count() == 2
 
 
+@settings(deadline=None)
 @given(rows=ROWS, ties=st.sampled_from(["shuffle", "file"]), data=st.data())
 def test_one_of_each_is_kept_whatever_the_order(
     make_events: MakeEvents, rows: list[tuple], ties: str, data: st.DataObject
@@ -61,6 +62,7 @@ def test_one_of_each_is_kept_whatever_the_order(
 
 
 @pytest.mark.parametrize(("repeats", "reason"), [("drop", REPEAT), ("last", REPEATED)])
+@settings(deadline=None)
 @given(rows=ROWS)
 def test_one_event_of_a_user_with_an_item_is_kept(
     make_events: MakeEvents, repeats: str, reason: str, rows: list[tuple]

@@ -1,10 +1,11 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning.data.steps.runs import begins_run, find_runs
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1))
 def test_a_run_is_the_longest_stretch_of_equal_rows(rows: list[tuple[int, int]]) -> None:
     left, right = np.array(rows).T

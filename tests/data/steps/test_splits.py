@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning import schema
@@ -150,6 +150,7 @@ def test_cuts_that_are_no_times_are_refused(make_log: MakeLog) -> None:
 METHODS = st.sampled_from(["leave_one_out", "last_n", "ratio", "global_time"])
 
 
+@settings(deadline=None)
 @given(
     method=METHODS,
     events=st.lists(st.tuples(st.sampled_from("uvw"), st.integers(0, 9)), min_size=1, max_size=30),
@@ -191,6 +192,7 @@ def of_items(events: pl.DataFrame, column: str) -> dict[int, str]:
 ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9), st.integers(0, 9)))
 
 
+@settings(deadline=None)
 @given(
     rows=ROWS,
     method=st.sampled_from(["leave_one_out", "last_n", "ratio"]),

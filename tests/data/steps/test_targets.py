@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning import schema
@@ -131,6 +131,7 @@ def test_training_events_are_counted_by_item() -> None:
     assert count_training(EVENTS, 6).tolist() == [0, 2, 1, 0, 0, 0]
 
 
+@settings(deadline=None)
 @given(
     events=st.lists(
         st.tuples(

@@ -53,7 +53,7 @@ def find_cuts(times: Sequence[Ints], config: SplitConfig) -> Cuts | None:
         config: Method of the split and its settings.
 
     Raises:
-        InputError: If given cuts are no times in order.
+        InputError: If given cuts are no times in order, or no interaction is left.
     """
     if config.method not in GLOBAL_METHODS:
         return None
@@ -61,6 +61,11 @@ def find_cuts(times: Sequence[Ints], config: SplitConfig) -> Cuts | None:
     if given is not None:
         return given
     all_times = np.concatenate(times)
+    if not len(all_times):
+        raise InputError(
+            f"split.method: {config.method}: the cleaning leaves no interaction to cut; loosen "
+            "`clean` or `events`"
+        )
     if config.method == "folds":
         width = max(1, round(config.fold_days * _SECONDS_A_DAY))
         # The last event of the log is in the last window.
