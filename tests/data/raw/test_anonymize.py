@@ -5,7 +5,7 @@ import hmac
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning.data.errors import InputError
@@ -33,6 +33,7 @@ def test_ids_become_the_first_half_of_their_hmac() -> None:
     }
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=8))
 def test_equal_ids_and_only_these_get_equal_hashes(values: list[str | None]) -> None:
     rows = pl.LazyFrame({"user_id": values}, schema={"user_id": pl.String})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning.data.config.tables import ItemsConfig
@@ -35,6 +35,7 @@ def test_popularity_by_hand() -> None:
     assert measure_popularity(pl.Series([0, 0])).gini == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=12))
 def test_gini_equals_its_definition(counts: list[int]) -> None:
     differences = sum(abs(left - right) for left, right in product(counts, counts))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_lightning.data.raw.kinds import SourceFile
@@ -79,6 +79,7 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_counts_equal_brute_force(rows: list[Row]) -> None:
     result = read(rows, POLICY._replace(repeats="keep"))
@@ -102,6 +103,7 @@ def test_counts_equal_brute_force(rows: list[Row]) -> None:
     assert sorted(result.users.select(columns).rows()) == expected
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_parts_give_what_the_whole_gives(rows: list[Row]) -> None:
     whole = read(rows)
