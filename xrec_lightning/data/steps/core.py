@@ -42,9 +42,9 @@ def training_pairs(events: pl.DataFrame, by_domain: bool) -> TrainingPairs:
         events: Events with their `role`.
         by_domain: Whether the events of a user count in each domain for itself.
     """
-    rows = events.filter(pl.col(ROLE) == schema.TRAIN)
+    is_train = events[ROLE] == schema.TRAIN
     users, items, domains = (
-        rows[name].to_numpy()
+        events[name].filter(is_train).to_numpy()
         for name in (schema.USER_INDEX, schema.ITEM_INDEX, schema.DOMAIN_INDEX)
     )
     return TrainingPairs(users, items, domains if by_domain else None)

@@ -8,7 +8,7 @@ import polars as pl
 from xrec_lightning import schema
 from xrec_lightning.data.steps.clean import flag_rows
 from xrec_lightning.data.steps.order import CONTENT
-from xrec_lightning.data.steps.runs import Ints, begins_run, has_equal_neighbor
+from xrec_lightning.data.steps.runs import Ints, begins_run, find_runs, has_equal_neighbor
 
 DUPLICATE = "exact duplicate of another row"
 REPEAT = "the user has an earlier event with this item"
@@ -41,9 +41,16 @@ def flag_repeats(
     """
     if repeats == "keep":
         return flag_rows(interactions, {})
-    pairs = pl.Series(_pair_keys(interactions))
-    is_kept = pairs.is_first_distinct() if repeats == "drop" else pairs.is_last_distinct()
-    return flag_rows(interactions, {REPEAT if repeats == "drop" else REPEATED: ~is_kept.to_numpy()})
+    users, items = (
+        interactions[name].to_numpy() for name in (schema.USER_INDEX, schema.ITEM_INDEX)
+    )
+    keys = (users.astype(np.int64) << 32) | items
+    places = np.argsort(keys)
+    starts = find_runs(begins_run(keys[places])).starts
+    choose, reason = (np.minimum, REPEAT) if repeats == "drop" else (np.maximum, REPEATED)
+    is_dropped = np.ones(len(keys), dtype=bool)
+    is_dropped[choose.reduceat(places, starts)] = False
+    return flag_rows(interactions, {reason: is_dropped})
 
 
 def _find_suspects(interactions: pl.DataFrame) -> Ints:
@@ -57,9 +64,3 @@ def _find_suspects(interactions: pl.DataFrame) -> Ints:
     keys = (moments << 32) | items[tied]
     places = np.argsort(keys)
     return np.sort(tied[places[has_equal_neighbor(keys[places])]])
-
-
-def _pair_keys(interactions: pl.DataFrame) -> Ints:
-    """Return one int64 for each user and item."""
-    users = interactions[schema.USER_INDEX].to_numpy().astype(np.int64)
-    return (users << 32) | interactions[schema.ITEM_INDEX].to_numpy()

@@ -38,7 +38,9 @@ def mark_roles(
     """
     users = events[schema.USER_INDEX].to_numpy()
     codes = np.full(len(events), _code(schema.HIDDEN))
-    shown = np.arange(len(events)) if cold is None else np.flatnonzero(~cold.hides(events))
+    is_hidden = np.zeros(1, dtype=bool) if cold is None else cold.hides(events)
+    # A slice takes no copy.
+    shown = np.flatnonzero(~is_hidden) if is_hidden.any() else slice(None)
     if cuts is None:
         codes[shown] = _codes_by_user(users[shown], events[ORDER].to_numpy()[shown], config)
     else:

@@ -77,8 +77,8 @@ def count_training(events: pl.DataFrame, num_items: int) -> Ints:
         events: Events with their `split`.
         num_items: More than the largest index.
     """
-    train = events.filter(pl.col(schema.SPLIT) == schema.TRAIN)[schema.ITEM_INDEX].to_numpy()
-    return np.bincount(train, minlength=num_items)
+    items = events[schema.ITEM_INDEX].filter(events[schema.SPLIT] == schema.TRAIN)
+    return np.bincount(items.to_numpy(), minlength=num_items)
 
 
 def _bounds_of_shown(events: pl.DataFrame, shown: Ints) -> Ints:
