@@ -152,7 +152,7 @@ class InBatchNegativesConfig(NegativesConfig):
     that is rarely a target is rarely pushed down."""
 
     def __post_init__(self) -> None:
-        _check_share("uniform_share", self.uniform_share)
+        _check_share("InBatchNegativesConfig.uniform_share", self.uniform_share)
 
     @override
     def build(self, catalog: Catalog, num_negatives: int) -> "InBatchNegatives":
@@ -202,11 +202,11 @@ class HardNegativesConfig(NegativesConfig):
     """Nearer ones that are left out: they may be the same product, and wanted too."""
 
     def __post_init__(self) -> None:
-        _check_share("uniform_share", self.uniform_share)
+        _check_share("HardNegativesConfig.uniform_share", self.uniform_share)
         if self.uniform_share == 0:
             raise ValueError(
-                "uniform_share is 0: items that are near no target would never be negatives; set "
-                "it above 0"
+                "HardNegativesConfig.uniform_share is 0: items that are near no target would never "
+                "be negatives; set it above 0"
             )
 
     @override
@@ -257,4 +257,4 @@ torch.serialization.add_safe_globals(
 
 def _check_share(name: str, value: float) -> None:
     if not 0 <= value <= 1:
-        raise ValueError(f"{name} is {value}: it is a share, from 0 to 1")
+        raise ValueError(f"{name} is {value}: it is a share, set it from 0 to 1")

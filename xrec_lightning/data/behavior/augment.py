@@ -58,7 +58,7 @@ class AugmentationConfig(ABC):
     """Share of the windows that are changed."""
 
     def __post_init__(self) -> None:
-        check_share("share", self.share)
+        self.check_share("share")
 
     @abstractmethod
     def build(self, catalog: Catalog) -> Augmentation:
@@ -67,6 +67,18 @@ class AugmentationConfig(ABC):
     def chosen(self, events: Events, generator: np.random.Generator) -> Mask:
         """Return which histories are changed, shape ``(B, 1)``."""
         return generator.random((len(events.item_ids), 1)) < self.share
+
+    def check_share(self, name: str) -> None:
+        """Refuse a value of the field ``name`` outside 0 to 1.
+
+        Raises:
+            InputError: If it is.
+        """
+        value = getattr(self, name)
+        if not 0 <= value <= 1:
+            raise InputError(
+                f"{type(self).__name__}.{name} is {value}: it is a share, set it from 0 to 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +91,7 @@ class CropConfig(AugmentationConfig):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_share("keep", self.keep)
+        self.check_share("keep")
 
     @override
     def build(self, catalog: Catalog) -> Augmentation:
@@ -106,7 +118,7 @@ class MaskItemsConfig(AugmentationConfig):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_share("rate", self.rate)
+        self.check_share("rate")
 
     @override
     def build(self, catalog: Catalog) -> Augmentation:
@@ -129,7 +141,9 @@ class ReorderConfig(AugmentationConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.span < 2:
-            raise InputError(f"span is {self.span}: a span to be shuffled has at least 2 events")
+            raise InputError(
+                f"{type(self).__name__}.span is {self.span}: there is an order of 2 or more events"
+            )
 
     @override
     def build(self, catalog: Catalog) -> Augmentation:
@@ -165,16 +179,6 @@ class InterleaveConfig(ReorderConfig):
         source = np.empty_like(places)
         np.put_along_axis(source, places, events.domain_ids.argsort(axis=1, kind="stable"), axis=1)
         return rearrange(events, source)
-
-
-def check_share(name: str, value: float) -> None:
-    """Refuse a share outside 0 to 1.
-
-    Raises:
-        InputError: If it is.
-    """
-    if not 0 <= value <= 1:
-        raise InputError(f"{name} is {value}: it is a share, from 0 to 1")
 
 
 def select(events: Events, keep: Mask) -> Events:

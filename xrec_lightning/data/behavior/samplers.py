@@ -88,7 +88,6 @@ class WindowSampler(DistributedSampler[Windows]):
             return 0, len(self.windows_per_user), -(-int(ends[-1]) // self.num_replicas)
         wanted = ends[-1] * np.arange(self.num_replicas + 1) // self.num_replicas
         borders = np.searchsorted(ends, wanted)
-        borders[-1] = len(self.windows_per_user)
         sizes = np.diff(ends[borders])
         first, last = borders[self.rank], borders[self.rank + 1]
         if sizes[self.rank] == 0:  # fewer users than processes

@@ -15,7 +15,6 @@ from xrec_lightning.data.behavior.augment import (
     Events,
     Ints,
     Mask,
-    check_share,
 )
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.knowledge.neighbors import Neighbors, nearest_items
@@ -35,9 +34,11 @@ class SimilarItemsConfig(AugmentationConfig):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_share("rate", self.rate)
+        self.check_share("rate")
         if self.nearest < 1:
-            raise InputError(f"nearest is {self.nearest}: draw from at least 1 item")
+            raise InputError(
+                f"{type(self).__name__}.nearest is {self.nearest}: draw from at least 1 item"
+            )
 
     @override
     def build(self, catalog: Catalog) -> Augmentation:
