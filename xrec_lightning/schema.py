@@ -95,6 +95,7 @@ REJECTED_FILE = "rejected.parquet"
 SEQUENCES_FOLDER = "sequences"
 TARGETS_FOLDER = "targets"
 GRAPH_FOLDER = "graph"
+MODALITIES_FOLDER = "modalities"
 
 
 def slice_column(name: str) -> str:

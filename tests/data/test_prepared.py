@@ -4,15 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from xrec_lightning.data.prepared import (
-    Prepared,
-    make_sequences,
-    write_manifest,
-    write_sequences,
-    write_tables,
-)
+from xrec_lightning.data.engine.writer import SequenceWriter, write_manifest, write_tables
+from xrec_lightning.data.prepared import Prepared
 
-# User 2 has no events in the store.
+# User 2 has no events in the store; the users are of two shards.
 EVENTS = pl.DataFrame(
     {
         "user_index": [1, 1, 1, 3],
@@ -24,22 +19,15 @@ EVENTS = pl.DataFrame(
 )
 
 
-def test_users_own_their_part_of_the_store() -> None:
-    arrays = make_sequences(EVENTS, num_users=3)
-    assert arrays["offsets"].tolist() == [0, 3, 3, 4]
-    assert arrays["train_ends"].tolist() == [2, 3, 3]
-    assert arrays["item_ids"].tolist() == [4, 5, 6, 4]
-    assert {name: array.dtype.str[1:] for name, array in arrays.items()} == {
-        "offsets": "i8",
-        "item_ids": "i4",
-        "domain_ids": "i4",
-        "times": "i8",
-        "train_ends": "i8",
-    }
+def write_events(folder: Path) -> None:
+    writer = SequenceWriter(folder, num_users=3, num_events=4, with_weights=False)
+    writer.add(EVENTS[:3], np.array([0, 3]), np.array([2]))
+    writer.add(EVENTS[3:], np.array([0, 0, 1]), np.array([0, 0]))
+    writer.close()
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    write_sequences(tmp_path, make_sequences(EVENTS, num_users=3))
+    write_events(tmp_path)
     names = ["interactions", "items", "users", "targets/val", "graph/item_item"]
     tables = {f"{name}.parquet": pl.DataFrame({"name": [name]}) for name in names}
     write_tables(tmp_path, tables)
@@ -52,11 +40,15 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert isinstance(prepared.times, np.memmap)
     assert prepared.times.tolist() == [10, 20, 30, 5]
     assert prepared.domain_ids.tolist() == [1, 2, 1, 1]
+    assert prepared.offsets.tolist() == [0, 3, 3, 4]
+    assert prepared.train_ends.tolist() == [2, 3, 3]
+    arrays = (prepared.offsets, prepared.item_ids, prepared.times)
+    assert [array.dtype.str[1:] for array in arrays] == ["i8", "i4", "i8"]
     assert prepared.offsets is prepared.offsets
 
 
 def test_weights_and_dislikes_are_read_where_they_are_written(tmp_path: Path) -> None:
-    write_sequences(tmp_path, make_sequences(EVENTS, num_users=3))
+    write_events(tmp_path)
     write_manifest(tmp_path, {})
     without = Prepared.open(tmp_path)
     assert without.weights is None

@@ -1,7 +1,6 @@
 """The prepared folder: how it is laid out on disk, written and read."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -117,39 +116,3 @@ class Prepared:
 
     def _array(self, name: str) -> np.ndarray:
         return np.load(self.folder / schema.SEQUENCES_FOLDER / f"{name}.npy", mmap_mode="r")
-
-
-def make_sequences(events: pl.DataFrame, num_users: int) -> dict[str, np.ndarray]:
-    """Return the arrays of the sequence store by name, from events in flat order."""
-    users = events[schema.USER_INDEX].to_numpy()
-    offsets = np.searchsorted(users, np.arange(1, num_users + 2)).astype(np.int64)
-    is_train = (events[schema.SPLIT] == schema.TRAIN).to_numpy()
-    trained = np.concatenate([[0], np.cumsum(is_train)])
-    return {
-        _OFFSETS: offsets,
-        _ITEM_IDS: events[schema.ITEM_INDEX].to_numpy().astype(np.int32),
-        _DOMAIN_IDS: events[schema.DOMAIN_INDEX].to_numpy().astype(np.int32),
-        _TIMES: events[schema.TIMESTAMP].to_numpy().astype(np.int64),
-        _TRAIN_ENDS: offsets[:-1] + trained[offsets[1:]] - trained[offsets[:-1]],
-    }
-
-
-def write_sequences(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write the arrays of the sequence store."""
-    (folder / schema.SEQUENCES_FOLDER).mkdir()
-    for name, array in arrays.items():
-        np.save(folder / schema.SEQUENCES_FOLDER / f"{name}.npy", array)
-
-
-def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
-    """Write the frames, by file name within the folder."""
-    for name, rows in tables.items():
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        rows.write_parquet(path, compression="zstd")
-
-
-def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the manifest."""
-    text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    (folder / schema.MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -4,9 +4,16 @@ from pathlib import Path
 import pytest
 
 from xrec_lightning.data.config.load import PrepareConfig
-from xrec_lightning.data.config.tables import InteractionsConfig, ItemsConfig, UsersConfig
+from xrec_lightning.data.config.steps import AnonymizeConfig
+from xrec_lightning.data.config.tables import (
+    InteractionsConfig,
+    ItemsConfig,
+    LinksConfig,
+    TriplesConfig,
+    UsersConfig,
+)
 from xrec_lightning.data.errors import InputError
-from xrec_lightning.data.raw.inputs import collect_log, find_inputs, read_tables
+from xrec_lightning.data.raw.inputs import find_inputs, read_tables
 
 
 @pytest.fixture
@@ -42,7 +49,7 @@ def test_every_table_is_read(config: PrepareConfig) -> None:
     assert tables.profiles is not None
     assert tables.profiles.collect().rows() == [("u", 30)]
     bare = replace(config, items=None, users=None)
-    assert read_tables(bare, find_inputs(bare))[1:] == (None, None)
+    assert read_tables(bare, find_inputs(bare))[1:] == (None, None, None, None)
 
 
 @pytest.mark.parametrize("table", ["items", "users"])
@@ -52,8 +59,41 @@ def test_columns_that_the_config_names_must_exist(config: PrepareConfig, table: 
         read_tables(broken, find_inputs(broken))
 
 
-def test_a_row_with_too_many_fields_names_its_file(config: PrepareConfig, tmp_path: Path) -> None:
-    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu,a,1\nu,b,2,3,4\n")
-    inputs = find_inputs(config)
-    with pytest.raises(InputError, match=r"log\.csv: cannot be read"):
-        collect_log(read_tables(config, inputs).interactions, inputs)
+def test_templates_and_vectors_name_columns_and_files(
+    config: PrepareConfig, tmp_path: Path
+) -> None:
+    items = ItemsConfig(path=str(tmp_path / "items.csv"), template="{titel}")
+    broken = replace(config, items=items)
+    with pytest.raises(InputError, match=r"items\.csv: no column `titel`"):
+        read_tables(broken, find_inputs(broken))
+    (tmp_path / "image.npy").write_bytes(b"vectors")
+    vectors = {"image": str(tmp_path / "image.npy"), "text": "title"}
+    inputs = find_inputs(replace(config, items=replace(items, vectors=vectors)))
+    assert list(inputs.vectors) == ["image"]
+    assert str(tmp_path / "image.npy") in inputs.hashes
+
+
+def test_another_key_gives_another_folder(
+    config: PrepareConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = replace(config, anonymize=AnonymizeConfig(users=True))
+    monkeypatch.setenv("XREC_ANONYMIZE_KEY", "0123456789abcdef")
+    first = find_inputs(hidden).fingerprint
+    assert find_inputs(hidden).fingerprint == first
+    monkeypatch.setenv("XREC_ANONYMIZE_KEY", "0123456789abcdeX")
+    assert find_inputs(hidden).fingerprint != first
+
+
+def test_triples_and_links_are_read(config: PrepareConfig, tmp_path: Path) -> None:
+    (tmp_path / "facts.csv").write_text("head,relation,tail\na,is,green\n")
+    (tmp_path / "links.csv").write_text("left_id,right_id\nu,w\n")
+    more = replace(
+        config,
+        knowledge=TriplesConfig(path=str(tmp_path / "facts.csv")),
+        links=LinksConfig(path=str(tmp_path / "links.csv")),
+    )
+    tables = read_tables(more, find_inputs(more))
+    assert tables.triples is not None
+    assert tables.triples.collect()["tail"].to_list() == ["green"]
+    assert tables.links is not None
+    assert tables.links.collect()["kind"].to_list() == ["user"]

@@ -11,7 +11,6 @@ from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.steps.cold import (
     Cold,
     choose_cold,
-    choose_hidden,
     choose_smallest,
     find_candidates,
     find_domain,
@@ -21,30 +20,6 @@ from xrec_lightning.data.steps.order import add_order, sort_flat
 from xrec_lightning.data.steps.stable_hash import Stream, stable_hash
 
 MakeEvents = Callable[..., pl.DataFrame]
-
-ITEMS = pl.DataFrame(
-    {"item_id": list("abcdefgh"), "text": ["x", None, "x", "x", "x", "x", None, "x"]}
-)
-LOG = pl.DataFrame({"item_id": list("gfedcba")})
-
-
-def test_only_items_with_text_and_events_are_hidden() -> None:
-    everything = choose_hidden(ITEMS, LOG, 0.99, seed=0)
-    assert everything.to_list() == list("acdef")
-
-
-def test_the_share_is_of_the_items_with_text() -> None:
-    assert len(choose_hidden(ITEMS, LOG, 0.4, seed=0)) == 2
-    assert len(choose_hidden(ITEMS, LOG, 0.0, seed=0)) == 0
-
-
-def test_the_seed_decides_whatever_the_order_of_the_log() -> None:
-    chosen = [choose_hidden(ITEMS, LOG, 0.4, seed).to_list() for seed in range(20)]
-    assert chosen == [
-        choose_hidden(ITEMS, LOG.reverse(), 0.4, seed).to_list() for seed in range(20)
-    ]
-    assert len({tuple(each) for each in chosen}) > 3
-    assert {item for each in chosen for item in each} == set("acdef")
 
 
 def flat(log: pl.DataFrame) -> pl.DataFrame:

@@ -11,14 +11,11 @@ from xrec_lightning.data.config.steps import SplitConfig
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.steps import order as indexed
 from xrec_lightning.data.steps.cold import Cold
-from xrec_lightning.data.steps.cuts import Cuts
+from xrec_lightning.data.steps.cuts import Cuts, find_cuts, needed_times
 from xrec_lightning.data.steps.splits import (
-    add_order,
-    assign_roles,
     mark_roles,
     mark_targets,
     part_hidden,
-    sort_flat,
 )
 
 MakeLog = Callable[..., pl.DataFrame]
@@ -26,18 +23,15 @@ LEAVE_ONE_OUT = SplitConfig()
 
 
 def roles(log: pl.DataFrame, config: SplitConfig) -> dict[str, str]:
-    """Return the role of each item; items are unique in these logs."""
-    rows = assign_roles(add_order(log, config.ties), config).select("item_id", "role")
-    return dict(rows.iter_rows())
+    return dict(flat(log, config).select("item_id", "role").iter_rows())
 
 
 def flat(log: pl.DataFrame, config: SplitConfig = LEAVE_ONE_OUT, seed: int = 0) -> pl.DataFrame:
-    rows = assign_roles(add_order(log, config.ties), config)
-    indexed = rows.with_columns(
-        pl.col("user_id").rank("dense").cast(pl.Int32).alias("user_index"),
-        pl.col("item_id").rank("dense").cast(pl.Int32).alias("item_index"),
-    )
-    return mark_targets(sort_flat(indexed, seed), config)
+    codes = pl.col("user_id", "item_id").rank("dense").cast(pl.Int32)
+    log = log.with_columns(codes.name.replace("_id", "_index"))
+    events = indexed.sort_flat(indexed.add_order(log, config.ties), seed)
+    cuts = find_cuts([needed_times(events, config)], config)
+    return mark_targets(mark_roles(events, config, cuts), config)
 
 
 def test_last_time_tests_and_last_but_one_validates(make_log: MakeLog) -> None:

@@ -211,9 +211,8 @@ class BehaviorDataModule(LightningDataModule):
         return ends
 
     def _own_targets(self, split: str) -> pl.DataFrame:
-        """Return each user's first target among the items that are not hidden."""
-        hidden = self.prepared.items().filter(IS_HIDDEN)[ITEM_INDEX]
-        targets = self.prepared.targets(split).filter(~pl.col(ITEM_INDEX).is_in(hidden.implode()))
+        """Return each user's first target that is not hidden."""
+        targets = self.prepared.targets(split).filter(~pl.col(IS_HIDDEN))
         return targets.group_by(USER_INDEX).agg(pl.col(HISTORY_END, SEEN_END).min())
 
     @staticmethod

@@ -1,6 +1,7 @@
 """The input files of a data set, and the hash that names its prepared folder."""
 
 import hashlib
+import hmac
 import json
 from dataclasses import asdict
 from typing import NamedTuple
@@ -9,16 +10,25 @@ import polars as pl
 
 from xrec_lightning import schema
 from xrec_lightning.data.config.load import PrepareConfig
-from xrec_lightning.data.errors import InputError
+from xrec_lightning.data.config.tables import ItemsConfig, UsersConfig
 from xrec_lightning.data.folders import file_hash
+from xrec_lightning.data.raw.anonymize import read_key
 from xrec_lightning.data.raw.files import find_files
 from xrec_lightning.data.raw.kinds import SourceFile
-from xrec_lightning.data.raw.readers import read_interactions, read_table
+from xrec_lightning.data.raw.readers import (
+    read_interactions,
+    read_links,
+    read_table,
+    read_triples,
+)
+from xrec_lightning.data.text.verbalize import parse_template, template_columns
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Rises when the meaning of the prepared folder changes; older folders are then not reused."""
 
 _HASH_LENGTH = 16
+_TABLES = ("interactions", "items", "users", "knowledge", "links")
+_VECTORS = ".npy"
 
 
 class Inputs(NamedTuple):
@@ -27,6 +37,10 @@ class Inputs(NamedTuple):
     interactions: list[SourceFile]
     items: list[SourceFile]
     users: list[SourceFile]
+    knowledge: list[SourceFile]
+    links: list[SourceFile]
+    vectors: dict[str, SourceFile]
+    """Vector file of each modality that has one."""
     hashes: dict[str, str]
     """SHA-256 of each file, by its name."""
     fingerprint: str
@@ -39,6 +53,8 @@ class Tables(NamedTuple):
     interactions: pl.LazyFrame
     catalog: pl.LazyFrame | None
     profiles: pl.LazyFrame | None
+    triples: pl.LazyFrame | None
+    links: pl.LazyFrame | None
 
 
 def find_inputs(config: PrepareConfig) -> Inputs:
@@ -48,16 +64,13 @@ def find_inputs(config: PrepareConfig) -> Inputs:
         InputError: If a path has a variable that is not set.
         FileNotFoundError: If a path names no file.
     """
-    interactions = find_files(config.interactions.path)
-    items = find_files(config.items.path) if config.items else []
-    users = find_files(config.users.path) if config.users else []
-    hashes = {file.name: file_hash(file.path) for file in (*interactions, *items, *users)}
-    settings = asdict(config)
-    # Where the result goes does not change it.
-    del settings["output"]
-    content = json.dumps([SCHEMA_VERSION, settings, list(hashes.values())], sort_keys=True)
-    fingerprint = hashlib.sha256(content.encode()).hexdigest()[:_HASH_LENGTH]
-    return Inputs(interactions, items, users, hashes, fingerprint)
+    tables = {name: getattr(config, name) for name in _TABLES}
+    found = {name: find_files(each.path) if each else [] for name, each in tables.items()}
+    named = config.items.vectors if config.items else {}
+    vectors = {name: find_files(path)[0] for name, path in named.items() if path.endswith(_VECTORS)}
+    files = [file for each in found.values() for file in each] + list(vectors.values())
+    hashes = {file.name: file_hash(file.path) for file in files}
+    return Inputs(**found, vectors=vectors, hashes=hashes, fingerprint=_fingerprint(config, hashes))
 
 
 def read_tables(config: PrepareConfig, inputs: Inputs) -> Tables:
@@ -67,29 +80,45 @@ def read_tables(config: PrepareConfig, inputs: Inputs) -> Tables:
         InputError: If a file cannot be read or lacks a column.
     """
     interactions = read_interactions(inputs.interactions, config.interactions)
-    catalog = profiles = None
+    catalog = profiles = triples = links = None
     if config.items is not None:
-        named = (config.items.title, *config.items.text, *config.items.tags, config.items.brand)
-        used = [name for name in named if name is not None]
-        catalog = read_table(
-            inputs.items, config.items.columns, schema.ITEM_ID, used, config.items.encoding
-        )
+        items, used = config.items, _item_columns(config.items)
+        catalog = read_table(inputs.items, items.columns, schema.ITEM_ID, used, items.encoding)
     if config.users is not None:
-        used = [*config.users.text, *config.users.profile]
-        profiles = read_table(
-            inputs.users, config.users.columns, schema.USER_ID, used, config.users.encoding
-        )
-    return Tables(interactions, catalog, profiles)
+        users, used = config.users, _user_columns(config.users)
+        profiles = read_table(inputs.users, users.columns, schema.USER_ID, used, users.encoding)
+    if config.knowledge is not None:
+        triples = read_triples(inputs.knowledge, config.knowledge)
+    if config.links is not None:
+        links = read_links(inputs.links, config.links)
+    return Tables(interactions, catalog, profiles, triples, links)
 
 
-def collect_log(interactions: pl.LazyFrame, inputs: Inputs) -> pl.DataFrame:
-    """Return the interactions in memory.
+def _item_columns(config: ItemsConfig) -> list[str]:
+    """Return the columns that the item files must have."""
+    in_columns = [path for path in config.vectors.values() if not path.endswith(_VECTORS)]
+    named = (config.title, *config.text, *config.tags, config.brand, *in_columns)
+    used = [name for name in named if name is not None]
+    return list(dict.fromkeys([*used, *_template_columns(config.template, "items.template")]))
 
-    Raises:
-        InputError: If a row breaks the form of its file, such as one with too many fields.
-    """
-    try:
-        return interactions.collect(engine="streaming")
-    except pl.exceptions.PolarsError as error:
-        files = ", ".join(file.name for file in inputs.interactions)
-        raise InputError(f"{files}: cannot be read: {error}") from error
+
+def _user_columns(config: UsersConfig) -> list[str]:
+    """Return the columns that the user files must have."""
+    named = [*config.text, *config.profile]
+    return list(dict.fromkeys([*named, *_template_columns(config.template, "users.template")]))
+
+
+def _template_columns(template: str | None, where: str) -> list[str]:
+    return [] if template is None else template_columns(parse_template(template, where))
+
+
+def _fingerprint(config: PrepareConfig, hashes: dict[str, str]) -> str:
+    settings = asdict(config)
+    # Where the result goes does not change it.
+    del settings["output"]
+    content = json.dumps([SCHEMA_VERSION, settings, list(hashes.values())], sort_keys=True)
+    if config.anonymize.users:
+        # Another key gives other ids; only this digest of all together is kept.
+        key = read_key(config.anonymize.key_env)
+        return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()[:_HASH_LENGTH]
+    return hashlib.sha256(content.encode()).hexdigest()[:_HASH_LENGTH]

@@ -56,6 +56,19 @@ class Overlap(NamedTuple):
     """Users with events in both."""
 
 
+def lend_domains(interactions: pl.LazyFrame, catalog: pl.LazyFrame | None) -> pl.LazyFrame:
+    """Return the interactions with missing domains taken from the catalog, as `prepare` does.
+
+    An item of several domains lends the first of them by name.
+    """
+    if catalog is None or schema.DOMAIN not in catalog.collect_schema():
+        return interactions
+    first = catalog.group_by(schema.ITEM_ID).agg(pl.col(schema.DOMAIN).min().alias("_of_item"))
+    joined = interactions.join(first, on=schema.ITEM_ID, how="left", maintain_order="left")
+    filled = pl.coalesce(schema.DOMAIN, "_of_item").alias(schema.DOMAIN)
+    return joined.with_columns(filled).drop("_of_item")
+
+
 def count_domains(
     log_items: pl.DataFrame, catalog_items: pl.DataFrame, histories: Histories
 ) -> list[DomainFacts]:

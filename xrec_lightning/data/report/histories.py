@@ -6,8 +6,8 @@ from typing import NamedTuple
 import polars as pl
 
 from xrec_lightning import schema
-from xrec_lightning.data.raw.validate import ONLY_DOMAIN
 from xrec_lightning.data.report.table import KEY, KeyedTable, collect_all, first_key
+from xrec_lightning.data.steps.validate import ONLY_DOMAIN
 
 SHARD_ROWS = 4_000_000
 """Rows of the log in memory at a time, 40 bytes each; the log is read again for every part."""

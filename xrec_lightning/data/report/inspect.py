@@ -1,6 +1,7 @@
 """The report on the raw tables of a data set, made without the whole log in memory."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -12,7 +13,6 @@ from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.findings import Finding, Spec, describe, share_of, sort_findings
 from xrec_lightning.data.raw.contacts import mask_contacts
 from xrec_lightning.data.raw.inputs import Inputs, find_inputs, read_tables
-from xrec_lightning.data.raw.validate import ONLY_DOMAIN, fill_domains
 from xrec_lightning.data.report import activity, catalog, domains, profiles, rows, settings
 from xrec_lightning.data.report.facts import ColumnFacts, FastUser, LogFacts, Report, TableFacts
 from xrec_lightning.data.report.histories import Histories, read_histories
@@ -27,6 +27,7 @@ from xrec_lightning.data.report.table import (
     read_examples,
     read_values,
 )
+from xrec_lightning.data.steps.validate import ONLY_DOMAIN
 
 _NO_CATALOG: Spec = (
     "warning",
@@ -67,7 +68,9 @@ def inspect_data(config: PrepareConfig, now: int, top: int = 10) -> Report:
         top: Users that are listed by rate.
     """
     try:
-        return _inspect(config, find_inputs(config), now, top)
+        # Without the key, which only the name of the folder needs.
+        readable = replace(config, anonymize=replace(config.anonymize, users=False))
+        return _inspect(config, find_inputs(readable), now, top)
     except (InputError, FileNotFoundError) as error:
         message, separator, remedy = str(error).rpartition("; ")
         parts = (message, remedy) if separator else (remedy, "correct the file or its path")
@@ -77,7 +80,7 @@ def inspect_data(config: PrepareConfig, now: int, top: int = 10) -> Report:
 def _inspect(config: PrepareConfig, inputs: Inputs, now: int, top: int) -> Report:
     tables = read_tables(config, inputs)
     links = read_all_links(config.links)
-    interactions = fill_domains(tables.interactions, tables.catalog)
+    interactions = domains.lend_domains(tables.interactions, tables.catalog)
     log = key_log(link_ids(interactions, links), inputs.interactions, config.interactions.encoding)
     sides = _read_sides(config, inputs, links)
     counted = _count(config, log, now, with_users=sides.profiles is not None)

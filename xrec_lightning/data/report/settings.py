@@ -11,11 +11,11 @@ from xrec_lightning.data.errors import InputError, suggest
 from xrec_lightning.data.findings import Finding, Severity
 from xrec_lightning.data.raw.anonymize import drop_columns, read_key
 from xrec_lightning.data.raw.readers import SOURCE
-from xrec_lightning.data.raw.validate import refuse_domain_names
 from xrec_lightning.data.report.catalog import text_columns
 from xrec_lightning.data.report.histories import Policy
 from xrec_lightning.data.report.rows import Totals
 from xrec_lightning.data.steps.filters import first_time, refuse_bad_filters
+from xrec_lightning.data.steps.validate import refuse_domain_names
 
 
 class Conditions(NamedTuple):

@@ -43,11 +43,15 @@ def sort_flat(interactions: pl.DataFrame, seed: int) -> pl.DataFrame:
     """
     keys = flat_keys(interactions[schema.USER_INDEX].to_numpy(), interactions[ORDER].to_numpy())
     is_sorted = bool((keys[1:] >= keys[:-1]).all())
-    rows = np.arange(len(keys)) if is_sorted else np.argsort(keys)
-    keys = keys[rows]
+    rows, keys = (np.arange(len(keys)), keys) if is_sorted else _sort_keys(keys)
     tied = np.flatnonzero(has_equal_neighbor(keys))
     rows[tied] = _break_ties(interactions, rows[tied], keys[tied], seed)
-    return interactions if (rows == np.arange(len(rows))).all() else interactions[rows]
+    if (rows == np.arange(len(rows))).all():
+        return interactions
+    if not _is_time(interactions):
+        return interactions[rows]
+    # The same column twice is moved once.
+    return interactions.drop(ORDER)[rows].with_columns(pl.col(schema.TIMESTAMP).alias(ORDER))
 
 
 def flat_keys(users: Ints, orders: Ints) -> Ints:
@@ -60,6 +64,22 @@ def flat_keys(users: Ints, orders: Ints) -> Ints:
         distinct, orders = np.unique(orders, return_inverse=True)
         low, span = 0, len(distinct)
     return (users.astype(np.int64) - first) * span + (orders - low)
+
+
+def _is_time(interactions: pl.DataFrame) -> bool:
+    return interactions[ORDER].equals(interactions[schema.TIMESTAMP])
+
+
+def _sort_keys(keys: Ints) -> tuple[Ints, Ints]:
+    """Return the positions that sort keys, none of them negative, and the sorted keys."""
+    bits = len(keys).bit_length()
+    if int(keys.max()) >= 1 << (63 - bits):
+        rows = np.argsort(keys)
+        return rows, keys[rows]
+    # Sorting numbers that hold their position is several times faster than sorting positions.
+    packed = (keys << bits) | np.arange(len(keys))
+    packed.sort()
+    return packed & ((1 << bits) - 1), packed >> bits
 
 
 def _break_ties(interactions: pl.DataFrame, rows: Ints, keys: Ints, seed: int) -> Ints:

@@ -22,7 +22,7 @@ def make_targets(
     events: pl.DataFrame,
     hidden: pl.DataFrame,
     split: str,
-    train_counts: Ints | pl.DataFrame,
+    train_counts: Ints,
     base: int = 0,
 ) -> pl.DataFrame:
     """Return one row a target of ``split``, by user; for the test, a user's hidden events follow.
@@ -39,8 +39,6 @@ def make_targets(
         train_counts: Training events in the whole log by item_index.
         base: Flat position of the first event of the shard.
     """
-    if isinstance(train_counts, pl.DataFrame):
-        train_counts = _counts_by_index(train_counts)
     shown = np.flatnonzero(events[schema.SPLIT] == split)
     tested = hidden if split == schema.TEST else hidden.clear()
     columns = [*_COLUMNS, ORDER]
@@ -61,13 +59,6 @@ def make_targets(
             for name, mask in _find_slices(targets, bounds, events, train_counts).items()
         ),
     )
-
-
-def _counts_by_index(items: pl.DataFrame) -> Ints:
-    """Return the training events of items that are given as a frame, by item_index."""
-    counts = np.zeros(int(items[schema.ITEM_INDEX].to_numpy().max(initial=0)) + 1, dtype=np.int64)
-    counts[items[schema.ITEM_INDEX].to_numpy()] = items[schema.TRAIN_COUNT].to_numpy()
-    return counts
 
 
 def count_training(events: pl.DataFrame, num_items: int) -> Ints:

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
 from xrec_lightning import schema
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.raw.readers import ROW, SOURCE, VALUE
+from xrec_lightning.data.steps.clean import flag_rows
+from xrec_lightning.data.steps.manifest import ShardCounts
+from xrec_lightning.data.steps.runs import Ints
 
 ONLY_DOMAIN = "items"
 """Name of the domain where neither the log nor the catalog has a domain column."""
@@ -17,67 +21,67 @@ NO_TIME = "timestamp cannot be read"
 NO_DOMAIN = "neither the interaction nor its item has a domain"
 
 
-def fill_domains(interactions: pl.LazyFrame, catalog: pl.LazyFrame | None) -> pl.LazyFrame:
+def fill_domains(interactions: pl.DataFrame, item_domains: Ints) -> pl.DataFrame:
     """Return the interactions with missing domains taken from the catalog.
 
-    Where no table has a domain column, all interactions belong to `ONLY_DOMAIN`. An item of
-    several domains lends the first of them by name.
+    Args:
+        interactions: Interactions with index columns, nulls where they have no value.
+        item_domains: Domain that the catalog gives an item, 0 for none, by item index.
     """
-    if catalog is not None and schema.DOMAIN in catalog.collect_schema():
-        first = catalog.group_by(schema.ITEM_ID).agg(pl.col(schema.DOMAIN).min().alias("_of_item"))
-        joined = interactions.join(first, on=schema.ITEM_ID, how="left", maintain_order="left")
-        filled = pl.coalesce(schema.DOMAIN, "_of_item").alias(schema.DOMAIN)
-        return joined.with_columns(filled).drop("_of_item")
-    return interactions
-
-
-def name_only_domain(interactions: pl.DataFrame) -> pl.DataFrame:
-    """Return the interactions in `ONLY_DOMAIN` if none of them has a domain."""
-    if interactions[schema.DOMAIN].null_count() < len(interactions):
+    domains = interactions[schema.DOMAIN_INDEX]
+    if domains.null_count() == 0 or not item_domains.any():
         return interactions
-    return interactions.with_columns(pl.lit(ONLY_DOMAIN).alias(schema.DOMAIN))
+    items = interactions[schema.ITEM_INDEX].fill_null(0).to_numpy()
+    of_item = pl.Series(item_domains[items].astype(np.int32)).replace(0, None)
+    filled = domains.zip_with(domains.is_not_null(), of_item)
+    return interactions.with_columns(filled.alias(schema.DOMAIN_INDEX))
 
 
 def flag_unreadable(interactions: pl.DataFrame) -> pl.DataFrame:
     """Return the interactions with a column `reason`, null where they can be used."""
     reasons = {
-        schema.USER_ID: NO_USER,
-        schema.ITEM_ID: NO_ITEM,
+        schema.USER_INDEX: NO_USER,
+        schema.ITEM_INDEX: NO_ITEM,
         schema.TIMESTAMP: NO_TIME,
-        schema.DOMAIN: NO_DOMAIN,
+        schema.DOMAIN_INDEX: NO_DOMAIN,
     }
-    return interactions.with_columns(
-        pl.coalesce(
-            pl.when(pl.col(name).is_null()).then(pl.lit(reason)) for name, reason in reasons.items()
-        ).alias(schema.REASON)
-    )
+    drops = {
+        reason: interactions[name].is_null().to_numpy()
+        for name, reason in reasons.items()
+        if interactions[name].null_count()
+    }
+    return flag_rows(interactions, drops)
 
 
-def refuse_no_interactions(accepted: pl.DataFrame, rejected: pl.DataFrame) -> None:
+def refuse_no_interactions(num_accepted: int, rejected: pl.DataFrame) -> None:
     """Raise where no interaction is left.
+
+    Args:
+        num_accepted: Interactions that are left.
+        rejected: Some of those that are not, the first ones among them.
 
     Raises:
         InputError: It names the first rejected row, its value and the reason.
     """
-    if len(accepted):
+    if num_accepted:
         return
     if not len(rejected):
         raise InputError("the interactions have no rows; give `interactions.path` another file")
-    row = rejected.row(0, named=True)
+    row = rejected.sort(SOURCE, ROW).row(0, named=True)
     raise InputError(
-        f"all {len(rejected)} interactions are rejected; the first, row {row[ROW]} of "
-        f"{row[SOURCE]}: {row[schema.REASON]} (value: {row[VALUE]!r}); correct the file or "
-        "`interactions.columns`"
+        f"all interactions are rejected; the first, row {row[ROW]} of {row[SOURCE]}: "
+        f"{row[schema.REASON]} (value: {row[VALUE]!r}); correct the file, `interactions.columns` "
+        "or `clean`"
     )
 
 
-def refuse_empty_core(events: pl.DataFrame, k_core: int) -> None:
+def refuse_empty_core(num_events: int, k_core: int) -> None:
     """Raise where the core has dropped everything.
 
     Raises:
         InputError: If no event is left.
     """
-    if not len(events):
+    if not num_events:
         raise InputError(
             f"clean.k_core: {k_core} leaves no user and no item with so many training events; "
             "lower it"
@@ -99,14 +103,18 @@ def refuse_domain_names(domains: Sequence[str]) -> None:
             )
 
 
-def refuse_empty_splits(events: pl.DataFrame, targets: dict[str, pl.DataFrame]) -> None:
+def refuse_empty_splits(parts: Sequence[ShardCounts]) -> None:
     """Raise where a part of the split has nothing.
+
+    Args:
+        parts: What is counted in each shard.
 
     Raises:
         InputError: It names the part and the settings that fill it.
     """
-    counts = {schema.TRAIN: (events[schema.SPLIT] == schema.TRAIN).sum()}
-    counts |= {name: len(rows) for name, rows in targets.items()}
+    counts = {schema.TRAIN: sum(part.splits[schema.TRAIN] for part in parts)}
+    for name in (schema.VAL, schema.TEST):
+        counts[name] = sum(int(part.targets[name].sum()) for part in parts)
     for name, count in counts.items():
         if count == 0:
             raise InputError(
