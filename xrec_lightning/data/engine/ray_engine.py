@@ -1,7 +1,7 @@
 """The shards of `prepare` on a Ray cluster; the output folder must be one that all nodes see."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from xrec_lightning.data.errors import InputError
 
@@ -28,11 +28,12 @@ class RayEngine:
         self.ray = ray
         if not ray.is_initialized():
             ray.init(log_to_driver=False)
-        self.min_shards = max(2, int(ray.cluster_resources().get("CPU", 1)))
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        self.min_shards = max(2, int(resources.get("CPU", 1)))
 
     def map(self, step: Callable[[int], Result], shards: Sequence[int]) -> list[Result]:
         """Return ``step(shard)`` of every shard, in order; the first error of a task is raised."""
-        task = self.ray.remote(step_of_shard)
+        task: Any = self.ray.remote(step_of_shard)
         shared = self.ray.put(step)  # travels once to a node, not once a shard
         try:
             return self.ray.get([task.remote(shared, shard) for shard in shards])
