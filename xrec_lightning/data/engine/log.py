@@ -41,7 +41,7 @@ class LogFiles:
         """Return the rows of a file in our schema, ids replaced; nulls in columns it lacks."""
         names = pl.Enum([file.name for file in self.files])
         first = self.first_rows[index] if self.first_rows else 0
-        rows = read_log(self.files[index], self.config, names, first)
+        rows = read_log(self.files[index], self.config, names, first, has_blanks=True)
         given = rows.collect_schema().names()
         dtypes = schema.INTERACTION_DTYPES
         rows = rows.select(
@@ -68,7 +68,7 @@ class LogFiles:
         """Return the number of rows of each user, sorted by user_id."""
         parts = engine.map(partial(_count_users, self), range(len(self.files)))
         counts = pl.concat(parts).group_by(schema.USER_ID).agg(pl.col(_COUNT).sum())
-        return counts.drop_nulls().sort(schema.USER_ID)
+        return counts.filter(pl.col(schema.USER_ID) != "").sort(schema.USER_ID)
 
 
 def open_log(

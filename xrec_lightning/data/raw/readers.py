@@ -29,6 +29,7 @@ USER = "user"
 ITEM = "item"
 """Kinds of links."""
 
+_DISTINCT = (schema.USER_ID, schema.ITEM_ID, schema.DOMAIN)
 _REQUIRED = (schema.USER_ID, schema.ITEM_ID)
 _TABLE_COLUMNS = (
     schema.USER_INDEX,
@@ -53,7 +54,11 @@ _ATOMIC_COLUMNS = {
 
 
 def read_log(
-    file: SourceFile, config: InteractionsConfig, sources: pl.Enum, first_row: int = 0
+    file: SourceFile,
+    config: InteractionsConfig,
+    sources: pl.Enum,
+    first_row: int = 0,
+    has_blanks: bool = False,
 ) -> pl.LazyFrame:
     """Return the interactions of one file in our schema, nulls where a value cannot be read.
 
@@ -65,6 +70,8 @@ def read_log(
         config: The log.
         sources: The names of all of its files.
         first_row: Rows of the files before this one; with `order: file` the time of the first row.
+        has_blanks: Whether ids and domains may be empty strings instead of nulls, for callers that
+            look at distinct ones anyway.
 
     Raises:
         InputError: If the file lacks a required or a mapped column, or cannot be read.
@@ -75,17 +82,24 @@ def read_log(
     theirs = match_columns(file, rows, config.columns, required, list(names))
     dtypes = rows.collect_schema()
     columns = [pl.lit(file.name, sources).alias(SOURCE), pl.col(ROW)]
-    for ours, dtype in schema.INTERACTION_DTYPES.items():
+    for ours in schema.INTERACTION_DTYPES:
         if ours == schema.TIMESTAMP:
             columns += _time_columns(theirs, dtypes, config, first_row)
         elif ours in theirs:
             raw = pl.col(theirs[ours])
-            is_text = dtype == pl.String
-            column = as_text(raw, dtypes[theirs[ours]]) if is_text else as_number(raw, dtype)
-            columns.append(column.alias(ours))
+            columns.append(_read_column(ours, raw, dtypes[theirs[ours]], has_blanks).alias(ours))
         elif ours == schema.DOMAIN:
             columns.append(pl.lit(None, pl.String).alias(ours))
     return rows.with_row_index(ROW).select(columns).with_columns(_unread_value())
+
+
+def _read_column(ours: str, raw: pl.Expr, theirs: pl.DataType, has_blanks: bool) -> pl.Expr:
+    """Return a column other than the time."""
+    dtype = schema.INTERACTION_DTYPES[ours]
+    if dtype != pl.String:
+        return as_number(raw, dtype)
+    is_as_it_is = has_blanks and theirs == pl.String and ours in _DISTINCT
+    return raw if is_as_it_is else as_text(raw, theirs)
 
 
 def read_interactions(files: Sequence[SourceFile], config: InteractionsConfig) -> pl.LazyFrame:

@@ -22,10 +22,11 @@ def flag_rows(interactions: pl.DataFrame, drops: dict[str, Bools]) -> pl.DataFra
         interactions: Interactions, N in number.
         drops: Which interactions each reason drops, shape ``(N,)``.
     """
-    reason = pl.lit(None, pl.String)
+    kind = pl.Enum(list(drops))
+    reason = pl.lit(None, kind)
     for text, is_dropped in reversed(drops.items()):
         if is_dropped.any():
-            reason = pl.when(pl.Series(is_dropped)).then(pl.lit(text)).otherwise(reason)
+            reason = pl.when(pl.Series(is_dropped)).then(pl.lit(text, kind)).otherwise(reason)
     return interactions.with_columns(reason.alias(schema.REASON))
 
 
@@ -70,4 +71,4 @@ def part(flagged: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _as_rejected(rows: pl.DataFrame) -> pl.DataFrame:
     if VALUE not in rows.columns:
         rows = rows.with_columns(pl.lit(None, pl.String).alias(VALUE))
-    return rows.select(REJECTED)
+    return rows.select(REJECTED).with_columns(pl.col(schema.REASON).cast(pl.String))

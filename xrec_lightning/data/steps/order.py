@@ -41,17 +41,24 @@ def sort_flat(interactions: pl.DataFrame, seed: int) -> pl.DataFrame:
     A tie is broken by a hash of user and item, then by what the event says, and between exact
     duplicates by file and row: the order is the same for any order of the rows and any shards.
     """
-    keys = flat_keys(interactions[schema.USER_INDEX].to_numpy(), interactions[ORDER].to_numpy())
-    is_sorted = bool((keys[1:] >= keys[:-1]).all())
-    rows, keys = (np.arange(len(keys)), keys) if is_sorted else _sort_keys(keys)
-    tied = np.flatnonzero(has_equal_neighbor(keys))
-    rows[tied] = _break_ties(interactions, rows[tied], keys[tied], seed)
-    if (rows == np.arange(len(rows))).all():
+    rows = _flat_rows(interactions, seed)
+    if rows is None:
         return interactions
     if not _is_time(interactions):
         return interactions[rows]
     # The same column twice is moved once.
     return interactions.drop(ORDER)[rows].with_columns(pl.col(schema.TIMESTAMP).alias(ORDER))
+
+
+def _flat_rows(interactions: pl.DataFrame, seed: int) -> pl.Series | None:
+    """Return the positions in flat order, UInt32, None if that is the order given."""
+    keys = flat_keys(interactions[schema.USER_INDEX].to_numpy(), interactions[ORDER].to_numpy())
+    is_sorted = bool((keys[1:] >= keys[:-1]).all())
+    rows, keys = (np.arange(len(keys)), keys) if is_sorted else _sort_keys(keys)
+    tied = np.flatnonzero(has_equal_neighbor(keys))
+    rows[tied] = _break_ties(interactions, rows[tied], keys[tied], seed)
+    is_in_order = is_sorted and bool((rows[tied] == tied).all())
+    return None if is_in_order else pl.Series(rows.astype(np.uint32))
 
 
 def flat_keys(users: Ints, orders: Ints) -> Ints:
@@ -77,9 +84,12 @@ def _sort_keys(keys: Ints) -> tuple[Ints, Ints]:
         rows = np.argsort(keys)
         return rows, keys[rows]
     # Sorting numbers that hold their position is several times faster than sorting positions.
-    packed = (keys << bits) | np.arange(len(keys))
+    packed = keys << bits
+    packed |= np.arange(len(keys))
     packed.sort()
-    return packed & ((1 << bits) - 1), packed >> bits
+    rows = packed & ((1 << bits) - 1)
+    packed >>= bits
+    return rows, packed
 
 
 def _break_ties(interactions: pl.DataFrame, rows: Ints, keys: Ints, seed: int) -> Ints:
@@ -88,10 +98,12 @@ def _break_ties(interactions: pl.DataFrame, rows: Ints, keys: Ints, seed: int) -
         interactions[name].to_numpy()[rows] for name in (schema.USER_INDEX, schema.ITEM_INDEX)
     )
     hashes = stable_hash(seed, Stream.TIES, users, items)
+    del users, items
     groups = np.cumsum(begins_run(keys)).astype(np.uint64)
     # One number sorts much faster than two: the hash gives up the bits that the groups need.
     bits = np.uint64(len(rows).bit_length())
-    packed = (groups << (np.uint64(64) - bits)) | (hashes >> bits)
+    groups <<= np.uint64(64) - bits
+    packed = groups | (hashes >> bits)
     places = np.argsort(packed)
     rows, packed = rows[places], packed[places]
     alike = np.flatnonzero(has_equal_neighbor(packed))

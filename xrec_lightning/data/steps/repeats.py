@@ -7,7 +7,7 @@ import polars as pl
 
 from xrec_lightning import schema
 from xrec_lightning.data.steps.clean import flag_rows
-from xrec_lightning.data.steps.order import CONTENT
+from xrec_lightning.data.steps.order import CONTENT, ORDER
 from xrec_lightning.data.steps.runs import Ints, begins_run, find_runs, has_equal_neighbor
 
 DUPLICATE = "exact duplicate of another row"
@@ -59,6 +59,9 @@ def _find_suspects(interactions: pl.DataFrame) -> Ints:
         interactions[name].to_numpy()
         for name in (schema.USER_INDEX, schema.ITEM_INDEX, schema.TIMESTAMP)
     )
+    if interactions[ORDER].equals(interactions[schema.TIMESTAMP]):
+        # Ties are in the order of a hash of user and item, so that those alike are neighbors.
+        return np.flatnonzero(has_equal_neighbor(users, times, items))
     tied = np.flatnonzero(has_equal_neighbor(users, times))
     moments = np.cumsum(begins_run(users[tied], times[tied]))
     keys = (moments << 32) | items[tied]

@@ -33,7 +33,7 @@ def stable_hash(seed: int, stream: Stream, *keys: NDArray[np.integer]) -> NDArra
     """
     state = _mix(np.array([seed & _MAX], dtype=np.uint64))
     for key in (np.array([stream]), *keys):
-        state = _mix(state ^ key.astype(np.uint64))
+        state = _mix(key.astype(np.uint64) ^ state)
     return state
 
 

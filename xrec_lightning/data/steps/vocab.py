@@ -18,9 +18,10 @@ class Ids(NamedTuple):
 
 
 def distinct_ids(rows: pl.DataFrame) -> Ids:
-    """Return the ids of ``rows``, nulls left out."""
+    """Return the ids of ``rows``, nulls and empty ones left out."""
     columns = (schema.USER_ID, schema.ITEM_ID, schema.DOMAIN)
-    return Ids(*(rows[name].unique().drop_nulls().sort() for name in columns))
+    distinct = (rows[name].unique().drop_nulls() for name in columns)
+    return Ids(*(values.filter(values != "").sort() for values in distinct))
 
 
 def union(parts: Sequence[pl.Series]) -> pl.Series:
@@ -49,12 +50,16 @@ def encode(rows: pl.DataFrame, ids: Ids, first_user: int = 1) -> pl.DataFrame:
         ids: What they are indexed by; the users may be those of one shard.
         first_user: Index of the first of ``ids.users``.
     """
-    users = index_of(rows[schema.USER_ID], ids.users) + (first_user - 1)
-    return rows.select(
+    rest = rows.clone()
+    del rows  # so that a column of strings is freed as soon as it is read
+    users = index_of(rest.drop_in_place(schema.USER_ID), ids.users) + (first_user - 1)
+    items = index_of(rest.drop_in_place(schema.ITEM_ID), ids.items)
+    domains = index_of(rest.drop_in_place(schema.DOMAIN), ids.domains)
+    return rest.select(
         users.alias(schema.USER_INDEX),
-        index_of(rows[schema.ITEM_ID], ids.items).alias(schema.ITEM_INDEX),
-        index_of(rows[schema.DOMAIN], ids.domains).alias(schema.DOMAIN_INDEX),
-        pl.exclude(schema.USER_ID, schema.ITEM_ID, schema.DOMAIN),
+        items.alias(schema.ITEM_INDEX),
+        domains.alias(schema.DOMAIN_INDEX),
+        pl.all(),
     )
 
 
