@@ -14,6 +14,7 @@ TRAINER_COMMANDS = {
 OTHER_COMMANDS = {
     "prepare": "validate, clean, index and split interactions; build the graph",
     "validate-data": "report what the raw files hold and what is wrong with them",
+    "protocol": "freeze what defines the evaluation of a data set, as a file to share",
     "graph": "sum up the fusion graph, or show what surrounds a user or an item",
     "embed": "extract knowledge vectors of items, users and domains",
     "recommend": "write the best items of each user and domain, with reasons",

@@ -33,6 +33,8 @@ from xrec_lightning.data.engine.writing import (
     write_sequences,
 )
 from xrec_lightning.data.folders import atomic_folder
+from xrec_lightning.data.prepared import Prepared
+from xrec_lightning.data.protocol import frozen_protocol, refuse_other_protocol, verified_hash
 from xrec_lightning.data.raw.inputs import SCHEMA_VERSION, Inputs, find_inputs
 from xrec_lightning.data.steps import manifest, validate
 from xrec_lightning.data.steps.cuts import Cuts
@@ -66,18 +68,22 @@ def prepare(
         seconds: Filled with the wall time of each of `STEPS`.
 
     Raises:
-        InputError: If a file, a value or the split cannot be used.
+        InputError: If a file, a value or the split cannot be used, or the data do not follow the
+            protocol that the config names.
         FileNotFoundError: If a path names no file.
     """
+    frozen_protocol(config)  # a file that cannot be read is refused before the work
     inputs = find_inputs(config)
     folder = Path(config.output) / inputs.fingerprint
     if folder.exists():
+        refuse_other_protocol(folder, config)
         logger.info("%s is up to date", folder)
         return folder
     with atomic_folder(folder) as temporary:
         if temporary is not None:
             with show_steps("prepare", STEPS, {} if seconds is None else seconds) as steps:
                 _build(config, inputs, temporary, engine or LocalEngine(), rows_per_shard, steps)
+    refuse_other_protocol(folder, config)  # another process may have made it
     return folder
 
 
@@ -86,6 +92,7 @@ def locate(dataset: Path) -> Path:
 
     Raises:
         FileNotFoundError: If there is none yet; the message says how to make it.
+        InputError: If it does not follow the protocol that the data YAML names.
     """
     if (dataset / schema.MANIFEST).is_file():
         return dataset
@@ -98,6 +105,7 @@ def locate(dataset: Path) -> Path:
     folder = Path(config.output) / find_inputs(config).fingerprint
     if not folder.is_dir():
         raise FileNotFoundError(f"{dataset} is not prepared yet; run `xrec prepare {dataset}`")
+    refuse_other_protocol(folder, config)
     return folder
 
 
@@ -152,6 +160,7 @@ def _build(
         "ties": manifest.describe_ties([part.ties for part in clean.parts]),
         "rejected": manifest.count_reasons(rejected),
     }
+    facts["protocol"] = verified_hash(Prepared(folder, facts), config)
     shutil.rmtree(work, ignore_errors=True)
     write_manifest(folder, facts)
     steps.done("write")

@@ -51,6 +51,11 @@ class Prepared:
         """Names of the domains; domain index ``i`` is ``domains[i - 1]``."""
         return tuple(self.manifest["domains"])
 
+    @property
+    def protocol(self) -> str:
+        """Hash of what defines the evaluation."""
+        return str(self.manifest["protocol"])
+
     def interactions(self) -> pl.LazyFrame:
         """Return all interactions; the first N rows are the store's, hidden events follow."""
         return pl.scan_parquet(self.folder / schema.INTERACTIONS_FILE)

@@ -58,6 +58,8 @@ class PrepareConfig:
     """Orders ties, picks targets and hidden items."""
     output: str = "data/prepared"
     """Folder of prepared folders."""
+    protocol: str | None = None
+    """Frozen protocol, made by `xrec protocol`, that the prepared data must follow."""
 
 
 COLUMNS: dict[str, tuple[str, ...]] = {

@@ -23,7 +23,7 @@ from xrec_lightning.data.raw.readers import (
 )
 from xrec_lightning.data.text.verbalize import parse_template, template_columns
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Rises when the meaning of the prepared folder changes; older folders are then not reused."""
 
 _HASH_LENGTH = 16
@@ -114,8 +114,8 @@ def _template_columns(template: str | None, where: str) -> list[str]:
 
 def _fingerprint(config: PrepareConfig, hashes: dict[str, str]) -> str:
     settings = asdict(config)
-    # Where the result goes does not change it.
-    del settings["output"]
+    # Where the result goes and what it must be like do not change it.
+    del settings["output"], settings["protocol"]
     content = json.dumps([SCHEMA_VERSION, settings, list(hashes.values())], sort_keys=True)
     if config.anonymize.users:
         # Another key gives other ids; only this digest of all together is kept.
