@@ -25,6 +25,15 @@ class Catalog(NamedTuple):
     """Sorted item indices of each domain, int64, one tensor a domain, in the order of `domains`."""
     vectors: Tensor | None = None
     """Knowledge vectors, float32, shape ``(N + 1, D)``; zero for padding and items without text."""
+    protocol: str = ""
+    """Hash of what defines the evaluation; it stands beside the figures of a test."""
+    ties: str = "shuffle"
+    """`file`: the order of the file within equal times is believed."""
+
+    @property
+    def test_stage(self) -> str:
+        """What keys of test figures begin with: `test`, or `test[ties=file]`, lest one forgets."""
+        return "test" if self.ties == "shuffle" else f"test[ties={self.ties}]"
 
 
 class SequenceBatch(NamedTuple):

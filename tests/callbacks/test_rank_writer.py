@@ -14,7 +14,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from xrec_lightning.batches import RankedBatch
+from xrec_lightning.batches import Catalog, RankedBatch
 from xrec_lightning.callbacks.rank_writer import RankWriter, write_metrics
 from xrec_lightning.metrics.ranking import MRR, default_metrics
 from xrec_lightning.metrics.sliced import SlicedRankMetrics
@@ -22,6 +22,17 @@ from xrec_lightning.metrics.sliced import SlicedRankMetrics
 RANKS = [1, 5, 2, 40, 3, 1, 7]
 """Rank of each target row; rows 0 and 1 belong to user ``a``."""
 USERS = ["a", "a", "b", "c", "d", "e", "f"]
+
+CATALOG = Catalog(
+    fingerprint="toy",
+    domains=("grocery", "kitchen"),
+    slices=("cold",),
+    num_users=6,
+    num_items=7,
+    train_counts=torch.zeros(8, dtype=torch.int64),
+    candidates=(torch.arange(1, 8, 2), torch.arange(2, 8, 2)),
+    protocol="12ab",
+)
 
 
 class StridedSampler(Sampler[int]):
@@ -39,9 +50,10 @@ class StridedSampler(Sampler[int]):
 
 
 class Targets(LightningDataModule):
-    def __init__(self, repeats: bool = False) -> None:
+    def __init__(self, repeats: bool = False, ties: str = "shuffle") -> None:
         super().__init__()
         self.repeats = repeats
+        self.catalog = CATALOG._replace(ties=ties)
 
     def test_dataloader(self) -> DataLoader:
         rank, num_processes = self.trainer.global_rank, self.trainer.world_size
@@ -63,8 +75,9 @@ class Targets(LightningDataModule):
 
 
 class Ranker(LightningModule):
-    def __init__(self) -> None:
+    def __init__(self, stage: str = "test") -> None:
         super().__init__()
+        self.stage = stage
         self.metrics = SlicedRankMetrics(default_metrics(), ["cold"])
 
     def test_step(self, row_ids: Tensor, batch_idx: int) -> RankedBatch:
@@ -73,10 +86,17 @@ class Ranker(LightningModule):
         return RankedBatch(row_ids, ranks, torch.full_like(ranks, 50))
 
     def on_test_epoch_end(self) -> None:
-        self.log_dict({f"test/{key}": value for key, value in self.metrics.compute().items()})
+        values = self.metrics.compute().items()
+        self.log_dict({f"{self.stage}/{key}": value for key, value in values})
 
 
-def run_test(folder: Path, devices: int = 1, repeats: bool = False, **options: bool) -> None:
+def run_test(
+    folder: Path,
+    devices: int = 1,
+    repeats: bool = False,
+    ties: str = "shuffle",
+    **options: bool,
+) -> None:
     trainer = Trainer(
         default_root_dir=folder,
         accelerator="cpu",
@@ -89,7 +109,8 @@ def run_test(folder: Path, devices: int = 1, repeats: bool = False, **options: b
         use_distributed_sampler=False,
         **options,
     )
-    trainer.test(Ranker(), Targets(repeats), verbose=False)
+    datamodule = Targets(repeats, ties)
+    trainer.test(Ranker(datamodule.catalog.test_stage), datamodule, verbose=False)
 
 
 pytestmark = [
@@ -119,6 +140,24 @@ def test_rows_and_figures_are_written(tmp_path: Path, monkeypatch: pytest.Monkey
     # User a counts once, with the mean of its two targets.
     by_user = [(1 + 1 / 5) / 2, 1 / 2, 0, 1 / 3, 1, 1 / 7]
     assert metrics["test/mrr@10/user"] == pytest.approx(sum(by_user) / 6)
+
+
+def test_the_protocol_stands_beside_the_figures(tmp_path: Path) -> None:
+    run_test(tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics.pop("protocol") == "12ab"
+    assert all(key.startswith("test/") for key in metrics)
+
+
+def test_no_key_hides_that_ties_were_believed(tmp_path: Path) -> None:
+    run_test(tmp_path / "file", ties="file")
+    run_test(tmp_path / "shuffle")
+    believing = json.loads((tmp_path / "file" / "metrics.json").read_text())
+    shuffled = json.loads((tmp_path / "shuffle" / "metrics.json").read_text())
+    assert {key.replace("test[ties=file]/", "test/", 1): believing[key] for key in believing} == (
+        shuffled
+    )
+    assert [key for key in believing if key.startswith("test/")] == []
 
 
 def test_without_a_seed_the_column_is_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,12 +200,16 @@ def test_other_modules_get_their_metrics_alone(tmp_path: Path) -> None:
     )  # fmt: skip
     trainer.test(Classifier(), Targets(), verbose=False)
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
-    assert json.loads((tmp_path / "metrics.json").read_text()) == {"test/auc": 0.5}
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {
+        "protocol": "12ab",
+        "test/auc": 0.5,
+    }
 
 
 def test_nan_becomes_null(tmp_path: Path) -> None:
-    write_metrics({"a": float("nan"), "b": 1}, tmp_path / "m.json")
-    assert json.loads((tmp_path / "m.json").read_text()) == {"a": None, "b": 1}
+    write_metrics("12ab", {"a": float("nan"), "b": 1}, tmp_path / "m.json")
+    content = json.loads((tmp_path / "m.json").read_text())
+    assert content == {"protocol": "12ab", "a": None, "b": 1}
 
 
 if __name__ == "__main__":

@@ -66,6 +66,9 @@ def test_test_reports_each_class_and_predict_gives_probabilities(
     names = {"loss", "accuracy", "auc", "precision", "recall", "f1"}
     names |= {f"{name}/{c}" for name in ("precision", "recall", "f1", "support") for c in (0, 1)}
     assert set(figures) == {f"test/{name}" for name in names}
+    module.catalog = module.catalog._replace(ties="file")
+    marked = trainer.test(module, datamodule, verbose=False)[0]
+    assert set(marked) == {f"test[ties=file]/{name}" for name in names}
     predictions = trainer.predict(module, datamodule)
     assert predictions is not None
     probabilities = torch.cat([batch.probabilities for batch in predictions])

@@ -58,6 +58,17 @@ def test_figures_equal_a_loop_over_users(datamodule: BehaviorDataModule, tmp_pat
         assert figures[f"test/ndcg@10/{domain}"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_figures_of_believed_ties_have_their_own_keys(
+    datamodule: BehaviorDataModule, tmp_path: Path
+) -> None:
+    (plain,) = trainer(tmp_path).test(
+        HashRecommender(datamodule.catalog), datamodule, verbose=False
+    )
+    believing = HashRecommender(datamodule.catalog._replace(ties="file"))
+    (marked,) = trainer(tmp_path).test(believing, datamodule, verbose=False)
+    assert marked == {key.replace("test/", "test[ties=file]/"): plain[key] for key in plain}
+
+
 def test_candidates_are_those_of_the_domain_less_the_seen(datamodule: BehaviorDataModule) -> None:
     module = HashRecommender(datamodule.catalog)
     batch = next(iter(datamodule.test_dataloader()))

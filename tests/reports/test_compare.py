@@ -100,6 +100,18 @@ def test_other_targets_are_refused(tmp_path: Path, left: Path) -> None:
         compare_runs(left, fewer)
 
 
+def test_unlike_protocols_are_named(tmp_path: Path, left: Path, right: Path) -> None:
+    other = write_run(tmp_path / "other", [1] * 60, timestamp=pl.lit(8, pl.Int64))
+    for folder, protocol in ((left, "a"), (right, "b"), (other, "c")):
+        (folder / "metrics.json").write_text(json.dumps({"protocol": protocol * 64}))
+    with pytest.raises(ValueError, match=r"left \(protocol a{12}\) and .*other \(protocol c{12}\)"):
+        compare_runs(left, other)
+    comparison = compare_runs(left, right)  # their targets are equal
+    assert len(comparison.remarks) == 1
+    assert comparison.remarks[0].startswith("equal targets, but different protocols: ")
+    assert json.loads(comparison.to_json())["remarks"] == list(comparison.remarks)
+
+
 def test_other_candidates_are_refused(tmp_path: Path, left: Path) -> None:
     other = write_run(tmp_path / "other", [1] * 60, num_candidates=pl.lit(99, pl.Int32))
     with pytest.raises(ValueError, match="candidates for 60 targets, such as 100 and 99 for user"):

@@ -76,6 +76,20 @@ def test_the_report_holds_figures_plots_and_lists(tmp_path: Path, runs: dict[str
     assert "User user4" not in html  # the sixth user
 
 
+def test_figures_with_believed_ties_say_so(tmp_path: Path, runs: dict[str, Path]) -> None:
+    text = (runs["fused"] / "metrics.json").read_text()
+    (runs["fused"] / "metrics.json").write_text(
+        text.replace("test/", "test[ties=file]/").replace("0.1234", "0.2345")
+    )
+    write_report(runs, tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text()
+    assert "Mind: ties: file (fused): the order of the file" in html
+    row = next(line for line in html.splitlines() if "0.2345" in line)
+    assert "fused" in row
+    assert "ties: file" in row
+    assert html.count("ties: file") == 2
+
+
 def test_domains_that_lose_are_named(tmp_path: Path, runs: dict[str, Path]) -> None:
     write_report(runs, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text()

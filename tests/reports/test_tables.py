@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import StringIO
 
 import polars as pl
@@ -25,6 +26,17 @@ COMPARISON = Comparison(
     ),
     ("grocery", "kitchen"),
 )
+MODELS = pl.DataFrame(
+    {
+        "model": ["sequence", "sequence", "fused", "fused"],
+        "slice": ["all", "cold"] * 2,
+        "num_targets": [1200, 80] * 2,
+        "value": [0.02, 0.0, 0.0251, 0.01],
+        "difference": [0.0, 0.0, 0.0051, 0.01],
+        "low": [0.0, 0.0, 0.001, 0.005],
+        "high": [0.0, 0.0, 0.007, 0.015],
+    }
+)
 
 
 def print_table(table: Table) -> list[str]:
@@ -50,19 +62,18 @@ def test_rows_hold_figures_and_flag_negative_transfer() -> None:
     ]
 
 
+def test_remarks_stand_below_the_tables() -> None:
+    assert not any("ties" in line for line in print_table(render_comparison(COMPARISON)))
+    remarks = ("ties: file [a]", "different protocols")
+    for table in (
+        render_comparison(replace(COMPARISON, remarks=remarks)),
+        render_models(MODELS, "sequence", remarks),
+    ):
+        assert [line.strip() for line in print_table(table)[-2:]] == list(remarks)
+
+
 def test_models_are_rows_and_slices_columns() -> None:
-    table = pl.DataFrame(
-        {
-            "model": ["sequence", "sequence", "fused", "fused"],
-            "slice": ["all", "cold"] * 2,
-            "num_targets": [1200, 80] * 2,
-            "value": [0.02, 0.0, 0.0251, 0.01],
-            "difference": [0.0, 0.0, 0.0051, 0.01],
-            "low": [0.0, 0.0, 0.001, 0.005],
-            "high": [0.0, 0.0, 0.007, 0.015],
-        }
-    )
-    lines = print_table(render_models(table, "sequence"))
+    lines = print_table(render_models(MODELS, "sequence"))
     assert any("all" in line and "cold" in line for line in lines)
     assert any("1,200" in line and "80" in line for line in lines)
     fused = next(index for index, line in enumerate(lines) if "fused" in line)

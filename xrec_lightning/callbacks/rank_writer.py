@@ -14,7 +14,7 @@ from torch import Tensor, distributed
 from typing_extensions import override
 
 from xrec_lightning.atomic import atomic_path, write_text
-from xrec_lightning.batches import RankedBatch
+from xrec_lightning.batches import Catalog, RankedBatch
 from xrec_lightning.metrics.functional import mean_by_group
 from xrec_lightning.metrics.ranking import default_metrics
 from xrec_lightning.schema import DOMAIN, SLICES, TEST, USER_ID, slice_column
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 PER_USER_FILE = "per_user.parquet"
 METRICS_FILE = "metrics.json"
+PROTOCOL = "protocol"
+"""Key of `METRICS_FILE` with the hash of what defines the evaluation."""
 
 RANK = "rank"
 NUM_CANDIDATES = "num_candidates"
@@ -31,6 +33,9 @@ SEED = "seed"
 
 class DescribesTargets(Protocol):
     """A datamodule that names the targets of its evaluation batches."""
+
+    catalog: Catalog
+    """What the data knows."""
 
     def describe_targets(self, split: str, row_ids: Tensor) -> pl.DataFrame:
         """Return user_id, domain, item_id, timestamp and the slices of the rows, in their order."""
@@ -42,9 +47,10 @@ class RankWriter(Callback):
 
     A ``test_step`` that returns `RankedBatch` gives one row a target, the same rows in the same
     order on any number of processes; without it only the metrics are written. ``metrics.json``
-    holds what the module logged under ``test/``, the number of targets of each slice, and the
-    means over users, such as ``test/ndcg@10/user``. The run folder is
-    ``trainer.default_root_dir``. A ``fast_dev_run`` writes nothing.
+    holds the hash of the ``protocol`` of the data, what the module logged under ``test/``, the
+    number of targets of each slice, and the means over users, such as ``test/ndcg@10/user``; for
+    data that believe the order of ties in the file, ``test[ties=file]/`` takes the place of
+    ``test/``. The run folder is ``trainer.default_root_dir``. A ``fast_dev_run`` writes nothing.
     """
 
     def __init__(self) -> None:
@@ -76,24 +82,26 @@ class RankWriter(Callback):
         if is_rehearsal or not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir)
+        datamodule: DescribesTargets = trainer.datamodule  # type: ignore[attr-defined]
+        catalog = datamodule.catalog
+        stage = catalog.test_stage
         metrics = {
             key: value.item()
             for key, value in trainer.callback_metrics.items()
-            if key.startswith(f"{TEST}/")
+            if key.startswith((f"{TEST}/", f"{stage}/"))
         }
         if len(rows):
-            datamodule: DescribesTargets = trainer.datamodule  # type: ignore[attr-defined]
             per_user = _per_user(datamodule, rows)
-            metrics |= {f"{TEST}/{key}": value for key, value in _summary(per_user).items()}
+            metrics |= {f"{stage}/{key}": value for key, value in _summary(per_user).items()}
             with atomic_path(folder / PER_USER_FILE) as partial:
                 per_user.write_parquet(partial)
-        write_metrics(metrics, folder / METRICS_FILE)
+        write_metrics(catalog.protocol, metrics, folder / METRICS_FILE)
 
 
-def write_metrics(metrics: dict[str, float], path: Path) -> None:
-    """Write a flat table of figures as JSON; NaN and infinity, which JSON lacks, become null."""
+def write_metrics(protocol: str, metrics: dict[str, float], path: Path) -> None:
+    """Write a protocol and figures as flat JSON; NaN and infinity, which it lacks, become null."""
     finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
-    write_text(json.dumps(finite, indent=2) + "\n", path)
+    write_text(json.dumps({PROTOCOL: protocol, **finite}, indent=2) + "\n", path)
 
 
 def _gather(rows: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.reports.compare import comparison_table, write_comparison
+from xrec_lightning.reports.remarks import list_remarks
 from xrec_lightning.reports.run_report import write_report
 from xrec_lightning.reports.tables import render_models
 
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str]) -> None:
         lists = options.recommendations
         recommendations = None if lists is None else pl.read_parquet(lists)
         write_report(runs, options.html, recommendations, baseline=baseline)
-    Console().print(render_models(comparison_table(runs, baseline), baseline))
+    table = comparison_table(runs, baseline)
+    Console().print(render_models(table, baseline, list_remarks(runs)))
 
 
 def _parser() -> ArgumentParser:

@@ -26,4 +26,6 @@ def read_catalog(prepared: Prepared) -> Catalog:
         num_items=len(items),
         train_counts=torch.from_numpy(counts),
         candidates=tuple(torch.from_numpy(rows.astype(np.int64)) for rows in candidates),
+        protocol=prepared.protocol,
+        ties=prepared.manifest["config"]["split"]["ties"],
     )

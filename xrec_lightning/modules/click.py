@@ -66,13 +66,13 @@ class ClickFineTuner(LanguageFineTuner):
 
     @override
     def on_test_epoch_end(self) -> None:
-        self._log_report("test", self.test_report)
+        self._log_report(self.catalog.test_stage, self.test_report)
 
     @override
     def predict_step(self, batch: PromptBatch, batch_idx: int) -> ClickPredictions:
         probabilities = torch.sigmoid(self(batch))
         return ClickPredictions(batch.user_ids, batch.item_ids, batch.domain_ids, probabilities)
 
-    def _log_report(self, split: str, report: BinaryReport) -> None:
-        self.log_dict({f"{split}/{name}": value for name, value in report.compute().items()})
+    def _log_report(self, stage: str, report: BinaryReport) -> None:
+        self.log_dict({f"{stage}/{name}": value for name, value in report.compute().items()})
         report.reset()

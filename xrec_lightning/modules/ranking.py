@@ -81,7 +81,7 @@ class RankingModule(LightningModule):
 
     @override
     def on_test_epoch_end(self) -> None:
-        self._log_metrics("test", self.test_metrics)
+        self._log_metrics(self.catalog.test_stage, self.test_metrics)
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from xrec_lightning.atomic import write_text
 from xrec_lightning.callbacks.rank_writer import METRICS_FILE, NUM_CANDIDATES, PER_USER_FILE, RANK
 from xrec_lightning.metrics.bootstrap import paired_bootstrap
 from xrec_lightning.metrics.ranking import NDCG, RankMetric, default_metrics
+from xrec_lightning.reports.remarks import list_remarks, name_with_protocol
 from xrec_lightning.schema import (
     COLD,
     DOMAIN,
@@ -44,6 +45,8 @@ class Comparison:
     """One row a metric and slice: metric, slice, num_targets, left, right, difference (right less
     left), low and high (its 95 % interval)."""
     domains: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    """What must be known of the comparison: believed ties, unlike protocols."""
 
     @property
     def negative_transfer(self) -> tuple[str, ...]:
@@ -53,11 +56,12 @@ class Comparison:
         return tuple(worse["slice"])
 
     def to_json(self) -> str:
-        """Return the runs, the table and the domains of negative transfer as JSON."""
+        """Return the runs, the remarks, the table and the domains of negative transfer as JSON."""
         return json.dumps(
             {
                 "left": self.left,
                 "right": self.right,
+                "remarks": self.remarks,
                 "negative_transfer": self.negative_transfer,
                 "table": self.table.to_dicts(),
             },
@@ -83,11 +87,12 @@ def compare_runs(
         ValueError: If the runs were tested on different targets or candidates.
     """
     left_rows = read_ranks(left)
-    pairs = _pair(left_rows, read_ranks(right), str(left), str(right))
+    pairs = _pair(left_rows, read_ranks(right), left, right)
     domains = tuple(left_rows[DOMAIN].unique().sort())
     names = [ALL, *domains, *(name for name in SLICES if slice_column(name) in pairs.columns)]
     table = _difference_table(pairs, names, default_metrics(), num_resamples, seed)
-    return Comparison(str(left), str(right), table, domains)
+    remarks = list_remarks({str(left): left, str(right): right})
+    return Comparison(str(left), str(right), table, domains, remarks)
 
 
 def comparison_table(
@@ -123,7 +128,7 @@ def comparison_table(
     names = [ALL, *base_rows[DOMAIN].unique().sort(), *slices]
     tables = []
     for model, folder in runs.items():
-        pairs = _pair(base_rows, read_ranks(folder), str(runs[baseline]), str(folder))
+        pairs = _pair(base_rows, read_ranks(folder), runs[baseline], folder)
         table = _difference_table(pairs, names, [MAIN_METRIC], num_resamples, seed)
         tables.append(
             table.select(
@@ -169,11 +174,14 @@ def read_ranks(folder: Path) -> pl.DataFrame:
     )
 
 
-def _pair(left: pl.DataFrame, right: pl.DataFrame, left_name: str, right_name: str) -> pl.DataFrame:
+def _pair(
+    left: pl.DataFrame, right: pl.DataFrame, left_folder: Path, right_folder: Path
+) -> pl.DataFrame:
     """Return the left rows with the ranks of the right ones as ``rank_right``."""
     keys = [*TARGET_KEYS, OCCURRENCE]
     figures = right.select(*keys, RANK, NUM_CANDIDATES)
     pairs = left.join(figures, on=keys, how="inner", maintain_order="left")
+    left_name, right_name = name_with_protocol(left_folder), name_with_protocol(right_folder)
     if not left.height == right.height == pairs.height:
         raise ValueError(
             f"{left_name} and {right_name} were tested on different targets: {left.height:,} and "

@@ -1,6 +1,5 @@
 """The HTML report of several tested runs: tables, plots and example recommendations."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ import polars as pl
 
 from xrec_lightning.atomic import write_text
 from xrec_lightning.callbacks.prediction_writer import RANK
-from xrec_lightning.callbacks.rank_writer import METRICS_FILE
 from xrec_lightning.metrics.ranking import default_metrics
 from xrec_lightning.reports.compare import ALL, MAIN_METRIC, comparison_table
 from xrec_lightning.reports.page import Cell, cards, details, figure, page, section, table
@@ -19,6 +17,7 @@ from xrec_lightning.reports.plots import (
     read_curve,
     slice_bars,
 )
+from xrec_lightning.reports.remarks import list_remarks, read_figures
 from xrec_lightning.schema import (
     BUCKETS,
     COLD,
@@ -80,7 +79,8 @@ def write_report(
         blocks.append(_recommendations(recommendations))
     num_targets = int(figures.filter(slice=ALL)["num_targets"][0])
     lead = f"{len(runs)} models, tested on the same {num_targets:,} targets."
-    write_text(page(title, lead, blocks), path)
+    remarks = [f"Mind: {each}." for each in list_remarks(runs)]
+    write_text(page(title, " ".join([lead, *remarks]), blocks), path)
 
 
 def _slices(figures: pl.DataFrame, baseline: str) -> str:
@@ -188,10 +188,14 @@ def _metric_table(runs: Mapping[str, Path]) -> str:
     names += [f"{name}/user" for name in names[:2]]
     rows = []
     for model, folder in runs.items():
-        metrics = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
-        values = (metrics.get(f"test/{name}") for name in names)
+        figures = read_figures(folder)
+        values = (figures.values.get(name) for name in names)
+        believed = "" if figures.ties == "shuffle" else f"ties: {figures.ties}"
         rows.append(
-            [Cell(model), *(Cell("" if value is None else f"{value:.4f}") for value in values)]
+            [
+                Cell(model, believed),
+                *(Cell("" if value is None else f"{value:.4f}") for value in values),
+            ]
         )
     return table([Cell("model"), *map(Cell, names)], rows)
 

@@ -1,5 +1,7 @@
 """Comparisons as tables for the terminal."""
 
+from collections.abc import Sequence
+
 import polars as pl
 from rich.markup import escape
 from rich.table import Table
@@ -9,7 +11,12 @@ from xrec_lightning.reports.compare import MAIN_METRIC, Comparison
 
 def render_comparison(comparison: Comparison) -> Table:
     """Return the comparison as a table for the terminal; differences beyond chance are colored."""
-    table = Table(title=escape(f"{comparison.right} less {comparison.left}"), title_justify="left")
+    table = Table(
+        title=escape(f"{comparison.right} less {comparison.left}"),
+        title_justify="left",
+        caption=_caption(comparison.remarks),
+        caption_justify="left",
+    )
     for header in ("metric", "slice"):
         table.add_column(header)
     for header in ("targets", "left", "right", "difference", "95 % interval"):
@@ -31,14 +38,17 @@ def render_comparison(comparison: Comparison) -> Table:
     return table
 
 
-def render_models(table: pl.DataFrame, baseline: str) -> Table:
+def render_models(table: pl.DataFrame, baseline: str, remarks: Sequence[str] = ()) -> Table:
     """Return the result of `comparison_table` for the terminal: rows models, columns slices.
 
-    Each cell holds NDCG@10 and below it the 95 % interval of the difference to the baseline.
+    Each cell holds NDCG@10 and below it the 95 % interval of the difference to the baseline; the
+    remarks, if there are any, stand below the table.
     """
     rendered = Table(
         title=f"NDCG@10, and below it the 95 % interval of the difference to {escape(baseline)}",
         title_justify="left",
+        caption=_caption(remarks),
+        caption_justify="left",
         show_lines=True,
     )
     rendered.add_column("model")
@@ -65,3 +75,7 @@ def gain_color(low: float, high: float) -> str:
     if low > 0:
         return "green"
     return "red" if high < 0 else "dim"
+
+
+def _caption(remarks: Sequence[str]) -> str | None:
+    return escape("\n".join(remarks)) if remarks else None

@@ -1,0 +1,63 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from xrec_lightning.reports.remarks import (
+    RunFigures,
+    list_remarks,
+    name_with_protocol,
+    read_figures,
+)
+
+FIRST, SECOND = "a" * 64, "b" * 64
+
+
+def write_figures(folder: Path, protocol: str | None, stage: str = "test") -> Path:
+    folder.mkdir()
+    content: dict[str, object] = {} if protocol is None else {"protocol": protocol}
+    content |= {f"{stage}/ndcg@10": 0.5, f"{stage}/ndcg@10/cold": None}
+    (folder / "metrics.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("protocol", "stage", "expected"),
+    [
+        (FIRST, "test", (FIRST, "shuffle")),
+        (FIRST, "test[ties=file]", (FIRST, "file")),
+        (None, "test", ("", "shuffle")),
+    ],
+)
+def test_figures_are_read_without_their_stage(
+    tmp_path: Path, protocol: str | None, stage: str, expected: tuple[str, str]
+) -> None:
+    figures = read_figures(write_figures(tmp_path / "run", protocol, stage))
+    assert figures == RunFigures(*expected, {"ndcg@10": 0.5, "ndcg@10/cold": None})
+
+
+def test_an_untested_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="test the run first"):
+        read_figures(tmp_path)
+
+
+def test_runs_of_one_protocol_need_no_remark(tmp_path: Path) -> None:
+    names = {"a": FIRST, "b": FIRST, "old": None}
+    runs = {name: write_figures(tmp_path / name, each) for name, each in names.items()}
+    assert list_remarks({**runs, "untested": tmp_path / "none"}) == ()
+
+
+def test_unlike_protocols_and_believed_ties_are_told(tmp_path: Path) -> None:
+    runs = {
+        "a": write_figures(tmp_path / "a", FIRST),
+        "b": write_figures(tmp_path / "b", SECOND, "test[ties=file]"),
+    }
+    ties, protocols = list_remarks(runs)
+    assert ties.startswith("ties: file (b): ")
+    assert protocols == (f"equal targets, but different protocols: a {FIRST[:12]}, b {SECOND[:12]}")
+
+
+def test_a_folder_is_named_with_its_protocol(tmp_path: Path) -> None:
+    folder = write_figures(tmp_path / "a", FIRST)
+    assert name_with_protocol(folder) == f"{folder} (protocol aaaaaaaaaaaa)"
+    assert name_with_protocol(tmp_path) == str(tmp_path)
