@@ -1,9 +1,15 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+from jsonargparse import ArgumentParser
 
-from xrec_lightning.data.datamodules.instruction import InstructionDataModule
+from xrec_lightning.data.config.load import load_config
+from xrec_lightning.data.datamodules.instruction import InstructionDataModule, Prompts
+from xrec_lightning.data.errors import InputError
+from xrec_lightning.data.prepare import prepare
+from xrec_lightning.data.text.labels import LabelConfig
 from xrec_lightning.data.text.prompts import RelatedTitles
 from xrec_lightning.data.text.tokenize import load_tokenizer
 
@@ -78,3 +84,87 @@ def test_evaluated_choices_are_the_targets_of_their_users(
     clicks = datamodule.test_set.clicks
     positives = zip(clicks.user_ids[::2].tolist(), clicks.item_ids[::2].tolist(), strict=True)
     assert set(positives) <= set(targets)
+
+
+EVENTS = ("view", "buy", "buy")
+
+
+@pytest.fixture
+def labeled_dataset(tiny_dataset: Path, tmp_path: Path) -> Path:
+    """The tiny log with kinds of events, and every user's dislike of one item of each domain."""
+    log = pl.read_csv(tiny_dataset.parent / "log.csv")
+    log = log.with_columns(event=pl.Series([EVENTS[row % 3] for row in range(len(log))]))
+    pairs = set(log.select("user_id", "item_id").iter_rows())
+    disliked = [
+        (user, next(item for item in items if (user, item) not in pairs), domain, 0, "hide")
+        for user in sorted(set(log["user_id"]))
+        for domain, items in (
+            ("tea", [f"i{item:02}" for item in range(15)]),
+            ("pots", [f"i{item:02}" for item in range(15, 29)]),
+        )
+    ]
+    rows = pl.DataFrame(disliked, schema=log.schema, orient="row")
+    pl.concat([log, rows]).write_csv(tmp_path / "log.csv")
+    path = tmp_path / "data.yaml"
+    path.write_text(
+        f"interactions: {{path: {tmp_path}/log.csv}}\n"
+        f"items: {{path: {tiny_dataset.parent}/items.csv, title: title, text: [title]}}\n"
+        f"output: {tmp_path}/prepared\nevents: {{dislikes: [hide]}}\n"
+    )
+    prepare(load_config(path))
+    return path
+
+
+def test_labels_decide_positives_and_negatives(labeled_dataset: Path, tiny_language: str) -> None:
+    labels = LabelConfig(positive_events=["buy"], dislike_share=1.0)
+    datamodule = InstructionDataModule(labeled_dataset, tiny_language, held_out=0.3, labels=labels)
+    datamodule.setup("fit")
+    prepared = datamodule.prepared
+    log = prepared.interactions().collect()
+    bought = set(log.filter(event="buy").select("user_index", "item_index").iter_rows())
+    offsets, items = prepared.dislikes
+    disliked = {
+        (user, int(item))
+        for user in range(1, len(offsets))
+        for item in items[offsets[user - 1] : offsets[user]]
+    }
+    train, test = pairs_of(datamodule.train_set), pairs_of(datamodule.test_set)
+    assert set(train[::2]) | set(test[::2]) <= bought
+    assert len(set(train[1::2])) > 10
+    assert set(train[1::2]) <= disliked
+    # Evaluation is that of a model that was taught no dislikes.
+    plain = InstructionDataModule(
+        labeled_dataset, tiny_language, held_out=0.3, labels=LabelConfig(positive_events=["buy"])
+    )
+    plain.setup("fit")
+    assert test
+    assert pairs_of(plain.test_set) == test
+    assert pairs_of(plain.train_set)[::2] == train[::2]
+
+
+def pairs_of(prompts: Prompts) -> list[tuple[int, int]]:
+    clicks = prompts.clicks
+    return list(zip(clicks.user_ids.tolist(), clicks.item_ids.tolist(), strict=True))
+
+
+def test_labels_without_a_choice_are_refused(labeled_dataset: Path, tiny_language: str) -> None:
+    datamodule = InstructionDataModule(
+        labeled_dataset, tiny_language, labels=LabelConfig(positive_events=[])
+    )
+    with pytest.raises(InputError, match=r"labels: .*no training event of .* is a choice"):
+        datamodule.setup("fit")
+    with pytest.raises(InputError, match=r"positive_events: bye: .*did you mean `buy`"):
+        InstructionDataModule(
+            labeled_dataset, tiny_language, labels=LabelConfig(positive_events=["bye"])
+        )
+
+
+def test_labels_are_read_from_a_config(tiny_dataset: Path, tiny_language: str) -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(InstructionDataModule, "data")
+    name = f"{InstructionDataModule.__module__}.{InstructionDataModule.__qualname__}"
+    arguments = {"dataset": str(tiny_dataset), "model": tiny_language}
+    labels = {"positive_events": ["buy"], "dislike_share": 0.5}
+    content = {"class_path": name, "init_args": {**arguments, "labels": labels}}
+    parsed = parser.parse_object({"data": content}).data.init_args.labels
+    assert parsed.as_dict() == {"min_rating": None, **labels}

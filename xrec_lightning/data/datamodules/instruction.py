@@ -14,6 +14,7 @@ from typing_extensions import override
 from xrec_lightning.batches import Catalog, PromptBatch
 from xrec_lightning.data.catalog import read_catalog
 from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
+from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.data.text.clicks import (
@@ -24,6 +25,12 @@ from xrec_lightning.data.text.clicks import (
     split_users,
     target_choices,
     training_choices,
+)
+from xrec_lightning.data.text.labels import (
+    EVERYTHING,
+    DislikedItems,
+    LabelConfig,
+    refuse_bad_labels,
 )
 from xrec_lightning.data.text.prompts import RelatedTitles, history_text
 from xrec_lightning.data.text.tokenize import TokenizedTexts, load_tokenizer, pad_id, tokenize
@@ -75,6 +82,11 @@ class InstructionDataModule(LightningDataModule):
         max_tokens: Longest text, in tokens; of a history, the least like is cut off.
         match_width: Negatives are among the so many items next to the choice in popularity.
         seed: Seed of the split, of the choices and of the negatives.
+        labels: Which events are choices, and which negatives are dislikes; all events are choices
+            and no negative is a dislike by default.
+
+    Raises:
+        InputError: If the data have no such labels.
     """
 
     def __init__(
@@ -90,6 +102,7 @@ class InstructionDataModule(LightningDataModule):
         max_tokens: int = 64,
         match_width: int = 64,
         seed: int = 0,
+        labels: LabelConfig | None = None,
     ) -> None:
         super().__init__()
         self.prepared = Prepared.open(locate(dataset))
@@ -103,6 +116,8 @@ class InstructionDataModule(LightningDataModule):
         self.max_tokens = max_tokens
         self.match_width = match_width
         self.seed = seed
+        self.labels = labels or EVERYTHING
+        refuse_bad_labels(self.prepared, self.labels)
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -125,20 +140,34 @@ class InstructionDataModule(LightningDataModule):
             return
         users = split_users(self.catalog.num_users, self.held_out, self.seed)
         negatives = MatchedNegatives(self.prepared, self.match_width)
-        train = training_choices(self.prepared, users[TRAIN])
-        val = target_choices(self.prepared, VAL, users[VAL])
-        test = target_choices(self.prepared, TEST, users[TEST])
+        train = training_choices(self.prepared, users[TRAIN], self.labels)
+        if len(train.user_ids) == 0:
+            raise InputError(
+                f"data.init_args.labels: {self.labels}: no training event of "
+                f"{self.prepared.folder} is a choice and has a strictly earlier event; ask less of "
+                "a choice"
+            )
+        val = target_choices(self.prepared, VAL, users[VAL], self.labels)
+        test = target_choices(self.prepared, TEST, users[TEST], self.labels)
         related = RelatedTitles(self._titles())
-        self.train_set = self._prompts(train, self.train_prompts, negatives, related)
+        share = self.labels.dislike_share
+        disliked = DislikedItems(self.prepared, share) if share > 0 else None
+        self.train_set = self._prompts(train, self.train_prompts, negatives, related, disliked)
         self.val_set = self._prompts(val, self.eval_prompts, negatives, related)
         self.test_set = self._prompts(test, self.eval_prompts, negatives, related)
 
     def _prompts(
-        self, choices: Choices, count: int, negatives: MatchedNegatives, related: RelatedTitles
+        self,
+        choices: Choices,
+        count: int,
+        negatives: MatchedNegatives,
+        related: RelatedTitles,
+        disliked: DislikedItems | None = None,
     ) -> Prompts:
         """Return at most ``count`` prompts of seeded choices and their negatives."""
         order = np.random.default_rng(self.seed).permutation(len(choices.user_ids))
-        clicks = add_negatives(choices.select(order[: count // 2]), negatives, self.seed)
+        chosen = choices.select(order[: count // 2])
+        clicks = add_negatives(chosen, negatives, self.seed, disliked)
         item_ids = np.asarray(self.prepared.item_ids)
         histories = [
             history_text(related.choose(item_ids[start:end].tolist(), item, self.history_items))

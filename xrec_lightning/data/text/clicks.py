@@ -7,6 +7,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from xrec_lightning.data.prepared import Prepared
+from xrec_lightning.data.text.labels import (
+    EVERYTHING,
+    DislikedItems,
+    LabelConfig,
+    chosen_targets,
+    is_chosen,
+)
 from xrec_lightning.schema import (
     DOMAIN_INDEX,
     DOMAINS,
@@ -73,12 +80,15 @@ def split_users(num_users: int, held_out: float, seed: int) -> dict[str, NDArray
     return {TRAIN: ~(is_val | is_test), VAL: is_val, TEST: is_test}
 
 
-def training_choices(prepared: Prepared, is_user: NDArray[np.bool_]) -> Choices:
-    """Return the training events of some users that have a strictly earlier one.
+def training_choices(
+    prepared: Prepared, is_user: NDArray[np.bool_], labels: LabelConfig = EVERYTHING
+) -> Choices:
+    """Return the training events of some users that are choices and have a strictly earlier one.
 
     Args:
         prepared: A prepared data set.
         is_user: Which users count, shape ``(U + 1,)``.
+        labels: What is a choice; histories hold all events.
     """
     offsets, times = np.asarray(prepared.offsets), np.asarray(prepared.times)
     users = np.repeat(np.arange(1, len(offsets)), np.diff(offsets))
@@ -87,14 +97,21 @@ def training_choices(prepared: Prepared, is_user: NDArray[np.bool_]) -> Choices:
     is_new_time = (positions == starts) | (np.diff(times, prepend=times[:1]) != 0)
     ends = np.maximum.accumulate(np.where(is_new_time, positions, 0))
     is_training = positions < np.asarray(prepared.train_ends)[users - 1]
+    is_training &= is_chosen(prepared, labels)
     rows = np.flatnonzero(is_training & (ends > starts) & is_user[users])
     items, domains = np.asarray(prepared.item_ids), np.asarray(prepared.domain_ids)
     return Choices(users[rows], items[rows], domains[rows], starts[rows], ends[rows])
 
 
-def target_choices(prepared: Prepared, split: str, is_user: NDArray[np.bool_]) -> Choices:
-    """Return the targets of a split of some users that have a history."""
-    targets = prepared.targets(split).filter(pl.col(HISTORY_END) > pl.col(HISTORY_START))
+def target_choices(
+    prepared: Prepared,
+    split: str,
+    is_user: NDArray[np.bool_],
+    labels: LabelConfig = EVERYTHING,
+) -> Choices:
+    """Return the targets of a split of some users that are choices and have a history."""
+    targets = chosen_targets(prepared, split, labels)
+    targets = targets.filter(pl.col(HISTORY_END) > pl.col(HISTORY_START))
     names = (USER_INDEX, ITEM_INDEX, DOMAIN_INDEX, HISTORY_START, HISTORY_END)
     choices = Choices(*(targets[name].to_numpy().astype(np.int64) for name in names))
     return choices.select(is_user[choices.user_ids])
@@ -140,12 +157,26 @@ class MatchedNegatives:
         return self.taken[np.minimum(places, len(self.taken) - 1)] == keys
 
 
-def add_negatives(choices: Choices, negatives: MatchedNegatives, seed: int) -> Clicks:
-    """Return each choice followed by one negative, less those without text or negative."""
+def add_negatives(
+    choices: Choices,
+    negatives: MatchedNegatives,
+    seed: int,
+    disliked: DislikedItems | None = None,
+) -> Clicks:
+    """Return each choice followed by one negative, less those without text or negative.
+
+    Args:
+        choices: What users chose.
+        negatives: What they are told from.
+        seed: Seed of the draws.
+        disliked: What takes the place of a share of the negatives.
+    """
     generator = np.random.default_rng(seed)
     rows = zip(choices.user_ids, choices.item_ids, choices.domain_ids, strict=True)
-    drawn = np.array([negatives.draw(*row, generator) for row in rows], dtype=np.int64)
+    drawn: Ints = np.array([negatives.draw(*row, generator) for row in rows], dtype=np.int64)
     choices, drawn = choices.select(drawn > 0), drawn[drawn > 0]
+    if disliked is not None:
+        drawn = disliked.mix_into(drawn, choices.user_ids, choices.domain_ids, seed)
     doubled = Choices(*(np.repeat(column, 2) for column in choices))
     item_ids = np.stack([choices.item_ids, drawn], axis=1).reshape(-1)
     labels = np.tile([1, 0], len(drawn))
