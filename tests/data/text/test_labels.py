@@ -90,8 +90,8 @@ def test_histories_hold_all_events(make_prepared: MakePrepared) -> None:
     ("labels", "words"),
     [
         (
-            LabelConfig(positive_events=["buy", "veiw"]),
-            r"labels\.positive_events: veiw: no event of the log .* did you mean `view`\?",
+            LabelConfig(positive_events=["buy", "viev"]),
+            r"labels\.positive_events: viev: no event of the log .* did you mean `view`\?",
         ),
         (LabelConfig(dislike_share=1.5), r"labels\.dislike_share: 1\.5 is not in \[0, 1\]"),
         (LabelConfig(dislike_share=0.5), r"dislike_share: 0\.5: .* has no dislikes; .*`events"),
