@@ -1,3 +1,4 @@
+import errno
 import gzip
 import json
 from collections.abc import Callable
@@ -66,6 +67,16 @@ def test_cut_archives_are_named(write: Write, name: str) -> None:
         scan_log(file).collect()
 
 
+def test_damaged_archives_are_named(write: Write) -> None:
+    file = write("a.csv.gz", HEAD + LONG)
+    file.path.write_bytes(file.path.read_bytes()[:-8] + bytes(8))
+    with pytest.raises(InputError, match=r"damaged .*copy the file again"), explain_errors([file]):
+        scan_log(file).collect()
+    file = write("a.csv.zst", b"\x28\xb5\x2f\xfd" + b"x" * 40)
+    with pytest.raises(InputError, match=r"a\.csv\.zst: cannot be read: .*is whole"):
+        scan_log(file)
+
+
 def test_the_file_with_the_fault_is_named(write: Write) -> None:
     files = [write("a.csv", HEAD), write("b.csv", HEAD + b"2,b,c\n")]
     rows = pl.concat([scan_log(file) for file in files])
@@ -86,8 +97,9 @@ def test_errors_without_a_fault_name_all_files(write: Write) -> None:
 
 
 def test_errors_of_the_disk_stay_what_they_are(write: Write) -> None:
-    with pytest.raises(OSError, match="full"), explain_errors([write("a.csv", HEAD)]):
-        raise OSError("disk full")
+    for error in (OSError(errno.ENOSPC, "disk full"), OSError("disk full (os error 28)")):
+        with pytest.raises(OSError, match="full"), explain_errors([write("a.csv", HEAD)]):
+            raise error
 
 
 FIELDS = st.text(st.sampled_from('a,"\n\t é'), max_size=5)

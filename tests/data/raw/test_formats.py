@@ -160,3 +160,10 @@ def test_broken_binary_files_are_named(
 ) -> None:
     with pytest.raises(InputError, match=rf"{name}: cannot be read"):
         scan(write(name, "id,title\n1,Tea\n"))
+
+
+def test_nested_values_of_wanted_keys_stay_nested(write: Write) -> None:
+    file = write("a.jsonl", '{"user_id": {"a": 1}, "tags": ["x"], "item_id": 2}\n')
+    dtypes = scan_log(file, names=["user_id", "item_id"]).collect_schema()
+    assert dtypes["user_id"].is_nested()
+    assert dtypes["tags"] == dtypes["item_id"] == pl.String

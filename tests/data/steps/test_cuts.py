@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import polars as pl
@@ -88,10 +89,26 @@ def test_events_behind_the_window_are_dropped(make_events: MakeEvents) -> None:
 @settings(deadline=None)
 @given(times=st.lists(st.integers(0, 20 * DAY), min_size=1))
 def test_each_event_is_tested_in_one_fold(times: list[int]) -> None:
-    config = [SplitConfig(method="folds", fold=fold, fold_days=5) for fold in range(6)]
-    folds = [find_cuts([np.array(times)], each) for each in config]
+    width, last = 5 * DAY, max(times)
+    folds = []
+    for fold in range(6):
+        has_training = last + 1 - (fold + 2) * width > min(times)
+        with nullcontext() if has_training else pytest.raises(InputError, match="nothing trains"):
+            folds.append(
+                find_cuts([np.array(times)], SplitConfig(method="folds", fold=fold, fold_days=5))
+            )
     for time in times:
-        assert sum(each.test_from <= time < each.until for each in folds if each) == 1
+        number = (last - time) // width
+        is_tested = last + 1 - (number + 2) * width > min(times)
+        tested = [each for each in folds if each and each.test_from <= time < (each.until or 0)]
+        assert len(tested) == is_tested
+
+
+def test_a_fold_before_the_log_is_refused(make_events: MakeEvents) -> None:
+    shards = [make_events([(0, 0, 0)]), make_events([(0, 0, 10 * DAY)])]
+    config = SplitConfig(method="folds", fold=4, fold_days=2)
+    with pytest.raises(InputError, match=r"split.fold: 4 with .*fold_days: 2: .*10.0 days.*lower"):
+        cuts(shards, config)
 
 
 @pytest.mark.parametrize("method", ["folds", "global_time"])

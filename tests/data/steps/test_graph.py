@@ -66,6 +66,8 @@ def test_items_co_occur_within_the_window_of_one_user() -> None:
     assert graph.item_item_edges(log, 1).rows() == [(2, 5, 2), (2, 7, 2)]
     assert graph.item_item_edges(log, 2).rows() == [(2, 5, 2), (2, 7, 2), (5, 7, 1)]
     assert graph.item_item_edges(log, 0).rows() == []
+    # A window that no history fills takes no longer.
+    assert graph.item_item_edges(log, 2**31).rows() == graph.item_item_edges(log, 3).rows()
 
 
 @given(

@@ -46,10 +46,12 @@ def test_a_log_rejected_as_a_whole_names_the_first_row() -> None:
     row = {"source": "log.csv", "row": 3, "reason": validate.NO_TIME, "value": "soon"}
     rejected = pl.DataFrame([{**row, "row": 7}, row])
     with pytest.raises(InputError, match=r"row 3 of log\.csv: timestamp cannot be read.*'soon'"):
-        validate.refuse_no_interactions(0, rejected)
-    with pytest.raises(InputError, match="no rows"):
-        validate.refuse_no_interactions(0, rejected.clear())
-    validate.refuse_no_interactions(1, rejected)
+        validate.refuse_no_interactions(0, rejected, {"log.csv": 9})
+    with pytest.raises(InputError, match=r"a\.csv, b\.csv: no rows; give `interactions\.path`"):
+        validate.refuse_no_interactions(0, rejected.clear(), {"a.csv": 0, "b.csv": 0})
+    with pytest.raises(InputError, match=r"log\.csv: all 9 .*are dislikes.*`events\.dislikes`"):
+        validate.refuse_no_interactions(0, rejected.clear(), {"log.csv": 9})
+    validate.refuse_no_interactions(1, rejected, {"log.csv": 9})
 
 
 @pytest.mark.parametrize("empty", [schema.TRAIN, schema.VAL, schema.TEST])

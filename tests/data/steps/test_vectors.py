@@ -55,6 +55,7 @@ def test_fixed_arrays_are_read_too() -> None:
     ("array", "message"),
     [
         ([1.0, 2.0], r"image.npy: an array of shape \(2,\)"),
+        ([[], []], r"image.npy: an array of shape \(2, 0\)"),
         ([["a"], ["b"]], "type <U1; expected numbers"),
         ([[1.0]], "image.npy: 1 rows, but the item files have 2"),
         (np.array([[None], [None]], object), "no array of numbers in the format of numpy"),

@@ -79,11 +79,12 @@ def clean_log(shards: Shards, items: pl.DataFrame, engine: Engine) -> CleanLog:
     step = partial(clean_shard, shards, vocabulary, domain)
     parts = engine.map(step, shards.numbers)
     num_events = sum(part.num_events for part in parts)
-    validate.refuse_no_interactions(num_events, pl.concat([each.first_rejected for each in parts]))
     rows: dict[str, int] = {}
     for each in raw:
         for name, count in each.rows.items():
             rows[name] = rows.get(name, 0) + count
+    rejected = pl.concat([each.first_rejected for each in parts])
+    validate.refuse_no_interactions(num_events, rejected, rows)
     return CleanLog(vocabulary, rows, parts)
 
 

@@ -1,6 +1,7 @@
 """Where a text file breaks its own form."""
 
 import csv
+import gzip
 import io
 import json
 import zlib
@@ -43,10 +44,14 @@ def explain_errors(files: Sequence[SourceFile], encoding: Encoding = "utf8") -> 
             fault = find_fault(file, encoding)
             if fault is not None:
                 raise InputError(f"{file.name}: {fault}") from error
-        if isinstance(error, OSError):
+        if _is_of_system(error):
             raise
         names = ", ".join(file.name for file in files)
-        raise InputError(f"{names}: cannot be read: {error}") from error
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"{names}: cannot be read: {reason}; see whether the file is whole, and of the kind "
+            "that its ending tells"
+        ) from error
 
 
 def find_fault(file: SourceFile, encoding: Encoding = "utf8") -> str | None:
@@ -66,9 +71,18 @@ def find_fault(file: SourceFile, encoding: Encoding = "utf8") -> str | None:
                 fault = _find_uneven_row(text, TABLES.get(kind, "\t"), quotes=kind in TABLES)
     except _CUT:
         return "the compressed data end too early; is the copy complete?"
+    except gzip.BadGzipFile as error:
+        return f"the compressed data are damaged ({error}); copy the file again"
     except InputError as error:
         return str(error).removeprefix(f"{file.name}: ")
     return fault
+
+
+def _is_of_system(error: Exception) -> bool:
+    """Return whether the disk failed, not the file; polars tells the number in its text."""
+    if not isinstance(error, OSError) or isinstance(error, gzip.BadGzipFile):
+        return False
+    return error.errno is not None or "(os error" in str(error)
 
 
 def _find_other_bytes(raw: BinaryIO) -> str | None:

@@ -166,13 +166,16 @@ def _rename_atomic(rows: pl.LazyFrame, kind: str) -> pl.LazyFrame:
 
 
 def _scan_json_log(file: SourceFile, wanted: Collection[str]) -> pl.LazyFrame:
-    head = pl.scan_ndjson(file.path, infer_schema_length=_HEAD).collect_schema().names()
+    inferred = pl.scan_ndjson(file.path, infer_schema_length=_HEAD).collect_schema()
+    # Nested values of the columns that are asked for stay so, to be refused, not read as text.
+    nested = {name: each for name, each in inferred.items() if name in wanted and each.is_nested()}
+    head = inferred.names()
     absent = _as_strings(wanted, set(wanted) - set(head))
     if absent:
         occurs = pl.scan_ndjson(file.path, schema=absent).select(pl.all().is_not_null().any())
         found = occurs.collect(engine="streaming").row(0, named=True)
         head += [name for name, is_there in found.items() if is_there]
-    return pl.scan_ndjson(file.path, schema=_as_strings(head, head))
+    return pl.scan_ndjson(file.path, schema=_as_strings(head, head) | nested)
 
 
 def _scan_json_table(file: SourceFile, text_columns: Collection[str]) -> pl.LazyFrame:

@@ -32,7 +32,7 @@ class Cuts(NamedTuple):
 
 
 def needed_times(events: pl.DataFrame, config: SplitConfig) -> Ints:
-    """Return the times of one shard that `find_cuts` needs: all of them, the last one, or none.
+    """Return the times of one shard that `find_cuts` needs: all, the first and last, or none.
 
     Args:
         events: Interactions of the shard after the cleaning.
@@ -40,7 +40,7 @@ def needed_times(events: pl.DataFrame, config: SplitConfig) -> Ints:
     """
     times = events[schema.TIMESTAMP].to_numpy()
     if config.method == "folds":
-        return times.max(keepdims=True) if len(times) else times
+        return np.array([times.min(), times.max()]) if len(times) else times
     needs_all = config.method == "global_time" and config.val_from is None
     return times if needs_all else times[:0]
 
@@ -53,7 +53,8 @@ def find_cuts(times: Sequence[Ints], config: SplitConfig) -> Cuts | None:
         config: Method of the split and its settings.
 
     Raises:
-        InputError: If given cuts are no times in order, or no interaction is left.
+        InputError: If given cuts are no times in order, no interaction is left, or no training
+            time precedes the fold.
     """
     if config.method not in GLOBAL_METHODS:
         return None
@@ -67,10 +68,7 @@ def find_cuts(times: Sequence[Ints], config: SplitConfig) -> Cuts | None:
             "`clean` or `events`"
         )
     if config.method == "folds":
-        width = max(1, round(config.fold_days * _SECONDS_A_DAY))
-        # The last event of the log is in the last window.
-        until = int(all_times.max()) + 1 - config.fold * width
-        return Cuts(until - 2 * width, until - width, until)
+        return _fold(int(all_times.min()), int(all_times.max()), config)
     shares = (config.val_share + config.test_share, config.test_share)
     return Cuts(*(_time_at(all_times, share) for share in shares))
 
@@ -97,6 +95,20 @@ def flag_late(events: pl.DataFrame, cuts: Cuts | None) -> pl.DataFrame:
     if cuts is None or cuts.until is None:
         return flag_rows(events, {})
     return flag_rows(events, {LATE: events[schema.TIMESTAMP].to_numpy() >= cuts.until})
+
+
+def _fold(first: int, last: int, config: SplitConfig) -> Cuts:
+    width = max(1, round(config.fold_days * _SECONDS_A_DAY))
+    # The last event of the log is in the last window.
+    until = last + 1 - config.fold * width
+    if until - 2 * width <= first:
+        days = (last - first) / _SECONDS_A_DAY
+        raise InputError(
+            f"split.fold: {config.fold} with split.fold_days: {config.fold_days}: the windows that "
+            f"validate and test reach back to before the log, which has {days:.1f} days, so that "
+            "nothing trains; lower either"
+        )
+    return Cuts(until - 2 * width, until - width, until)
 
 
 def _time_at(times: Ints, share: float) -> int:

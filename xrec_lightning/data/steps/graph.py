@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from xrec_lightning import schema
+from xrec_lightning.data.steps.runs import begins_run, find_runs
 from xrec_lightning.data.text.verbalize import split_tags
 
 LEFT_INDEX = "left_index"
@@ -68,7 +69,9 @@ def item_item_edges(train: pl.DataFrame, window: int) -> pl.DataFrame:
     stride = int(items.max(initial=0)) + 1
     # Narrow keys sort twice as fast.
     dtype = np.uint32 if stride**2 <= 1 << 32 else np.uint64
-    keys = _pair_keys(train[schema.USER_INDEX].to_numpy(), items.astype(dtype), window, stride)
+    users = train[schema.USER_INDEX].to_numpy()
+    longest = int(find_runs(begins_run(users)).lengths.max(initial=0))
+    keys = _pair_keys(users, items.astype(dtype), min(window, longest - 1), stride)
     keys.sort()
     distinct, starts = _distinct(keys)
     counts = np.diff(starts, append=len(keys)).astype(np.int32)

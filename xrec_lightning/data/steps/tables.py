@@ -16,8 +16,8 @@ from xrec_lightning.data.text.verbalize import (
     verbalize,
 )
 
-LISTED = "listed"
-"""Domains in which the catalog lists an item."""
+LISTED = "__listed"
+"""Domains in which the catalog lists an item; a name that no column of a file has."""
 
 
 def merge_items(catalog: pl.LazyFrame | None, config: ItemsConfig | None) -> pl.DataFrame:

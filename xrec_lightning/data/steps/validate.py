@@ -1,6 +1,6 @@
 """Which interactions can be used at all, and which data sets cannot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -53,20 +53,29 @@ def flag_unreadable(interactions: pl.DataFrame) -> pl.DataFrame:
     return flag_rows(interactions, drops)
 
 
-def refuse_no_interactions(num_accepted: int, rejected: pl.DataFrame) -> None:
+def refuse_no_interactions(
+    num_accepted: int, rejected: pl.DataFrame, rows: Mapping[str, int]
+) -> None:
     """Raise where no interaction is left.
 
     Args:
         num_accepted: Interactions that are left.
         rejected: Some of those that are not, the first ones among them.
+        rows: Rows of each file.
 
     Raises:
-        InputError: It names the first rejected row, its value and the reason.
+        InputError: It names the files, or the first rejected row, its value and the reason.
     """
     if num_accepted:
         return
+    num_rows = sum(rows.values())
+    if num_rows == 0:
+        raise InputError(f"{', '.join(rows)}: no rows; give `interactions.path` another file")
     if not len(rejected):
-        raise InputError("the interactions have no rows; give `interactions.path` another file")
+        raise InputError(
+            f"{', '.join(rows)}: all {num_rows} interactions are dislikes, which no history holds; "
+            "name fewer kinds in `events.dislikes`, or lower `events.dislike_below`"
+        )
     row = rejected.sort(SOURCE, ROW).row(0, named=True)
     raise InputError(
         f"all interactions are rejected; the first, row {row[ROW]} of {row[SOURCE]}: "
@@ -120,6 +129,6 @@ def refuse_empty_splits(parts: Sequence[ShardCounts]) -> None:
             raise InputError(
                 f"the split has no {name} {'events' if name == schema.TRAIN else 'targets'} "
                 f"({', '.join(f'{each}: {n}' for each, n in counts.items())}); a user needs three "
-                "distinct times for train, val and test: give more data, lower `clean.k_core`, or "
-                "change `split.method`, its shares or cuts"
+                "distinct times for train, val and test: give more data, loosen `clean`, or change "
+                "`split.method`, its shares or cuts"
             )

@@ -40,7 +40,7 @@ def read_vectors_file(path: Path, num_rows: int) -> RowVectors:
             f"{path}: no array of numbers in the format of numpy ({error}); write it with "
             "`numpy.save`"
         ) from error
-    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+    if vectors.ndim != 2 or vectors.shape[1] == 0 or vectors.dtype.kind not in "fiu":
         raise InputError(
             f"{path}: an array of shape {vectors.shape} and type {vectors.dtype}; expected "
             "numbers of shape (rows of the item files, width)"
