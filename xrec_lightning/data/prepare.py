@@ -3,7 +3,6 @@
 import logging
 import shutil
 from collections.abc import MutableMapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from xrec_lightning.data.engine.assembling import (
     index_tables,
     split_log,
 )
+from xrec_lightning.data.engine.disk import explain_full_disk
 from xrec_lightning.data.engine.engines import Engine, LocalEngine
 from xrec_lightning.data.engine.indexing import IndexedShard, Store, index_shard, target_shard
 from xrec_lightning.data.engine.opening import open_inputs
@@ -26,6 +26,7 @@ from xrec_lightning.data.engine.shards import Shards
 from xrec_lightning.data.engine.workspace import FolderWorkspace, MemoryWorkspace
 from xrec_lightning.data.engine.writer import write_manifest
 from xrec_lightning.data.engine.writing import (
+    describe_config,
     describe_inputs,
     write_frames,
     write_graph,
@@ -68,8 +69,8 @@ def prepare(
         seconds: Filled with the wall time of each of `STEPS`.
 
     Raises:
-        InputError: If a file, a value or the split cannot be used, or the data do not follow the
-            protocol that the config names.
+        InputError: If a file, a value or the split cannot be used, the data do not follow the
+            protocol that the config names, or the disk is full.
         FileNotFoundError: If a path names no file.
     """
     frozen_protocol(config)  # a file that cannot be read is refused before the work
@@ -79,7 +80,7 @@ def prepare(
         refuse_other_protocol(folder, config)
         logger.info("%s is up to date", folder)
         return folder
-    with atomic_folder(folder) as temporary:
+    with explain_full_disk(folder.parent), atomic_folder(folder) as temporary:
         if temporary is not None:
             with show_steps("prepare", STEPS, {} if seconds is None else seconds) as steps:
                 _build(config, inputs, temporary, engine or LocalEngine(), rows_per_shard, steps)
@@ -151,17 +152,20 @@ def _build(
     facts = {
         "schema_version": SCHEMA_VERSION,
         "hash": inputs.fingerprint,
-        "config": asdict(config),
+        "config": describe_config(config),
         "inputs": describe_inputs(inputs.hashes, clean),
         "domains": tables.domains,
         "slices": list(schema.SLICES),
         **manifest.describe(counts, tables.items, tables.users, tables.domains),
+        "links": opened.linked,
+        "contacts": opened.contacts,
         "graph": edges,
         "ties": manifest.describe_ties([part.ties for part in clean.parts]),
         "rejected": manifest.count_reasons(rejected),
     }
     facts["protocol"] = verified_hash(Prepared(folder, facts), config)
-    shutil.rmtree(work, ignore_errors=True)
+    if work.exists():
+        shutil.rmtree(work)
     write_manifest(folder, facts)
     steps.done("write")
 

@@ -155,7 +155,8 @@ def _describe(rows: pl.DataFrame, events: pl.DataFrame, num_items: int) -> Index
     users = rows[schema.USER_INDEX].to_numpy()
     users = users[begins_run(users)]
     of_events = events[schema.USER_INDEX].to_numpy()
-    offsets = np.searchsorted(of_events, np.append(users, users[-1:] + 1))
+    behind = users[-1] + 1 if len(users) else 0
+    offsets = np.searchsorted(of_events, np.append(users, behind))
     is_train = (events[schema.SPLIT] == schema.TRAIN).to_numpy()
     trained = np.concatenate([[0], np.cumsum(is_train)])
     items = events[schema.ITEM_INDEX].to_numpy()[is_train]

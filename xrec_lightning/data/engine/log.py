@@ -1,6 +1,6 @@
 """The log, parted by users: a shard holds a range of user ids, so that shards follow in order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ import polars as pl
 
 from xrec_lightning import schema
 from xrec_lightning.data.config.tables import InteractionsConfig
+from xrec_lightning.data.engine.disk import explain_full_disk
 from xrec_lightning.data.engine.engines import Engine
 from xrec_lightning.data.raw.anonymize import hash_table
 from xrec_lightning.data.raw.broken import explain_errors
@@ -54,6 +55,12 @@ class LogFiles:
             rows = replace_ids(rows, self.item_ids, schema.ITEM_ID)
         return rows
 
+    def find_ids(self, wanted: Mapping[str, pl.Series], engine: Engine) -> dict[str, pl.Series]:
+        """Return which of the ids wanted of each column occur, before any is replaced."""
+        raw = replace(self, user_ids=None, item_ids=None)
+        parts = engine.map(partial(_find_ids, raw, wanted), range(len(self.files)))
+        return {name: pl.concat([part[name] for part in parts]).unique() for name in wanted}
+
     def anonymous(self, key: bytes, engine: Engine) -> "LogFiles":
         """Return the same with users under keyed hashes of their ids."""
         hashed = hash_table(self.count_users(engine)[schema.USER_ID], key)
@@ -98,35 +105,42 @@ class ParsedLog:
     """The interactions, parted by users, as they were read.
 
     Args:
-        columns: Columns of the log.
+        empty: No rows, with the columns of the log.
         num_shards: Number of shards.
         rows: All rows where there is one shard.
         folder: Folder of the parts of each file otherwise.
     """
 
     def __init__(
-        self, columns: Sequence[str], num_shards: int, rows: pl.DataFrame | None, folder: Path
+        self, empty: pl.DataFrame, num_shards: int, rows: pl.DataFrame | None, folder: Path
     ) -> None:
-        self.columns = columns
+        self.empty = empty
         self.num_shards = num_shards
         self.folder = folder
         self._rows = rows
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Columns of the log."""
+        return self.empty.columns
 
     def read(self, shard: int) -> pl.DataFrame:
         """Return the rows of a shard."""
         if self._rows is not None:
             return self._rows
-        parts = sorted(self.folder.glob(f"*/{_SHARD}={shard}/*.parquet"))
-        if not parts:
-            some = next(self.folder.glob("*/*/*.parquet"))
-            return pl.read_parquet(some, n_rows=0)
-        return pl.concat([pl.read_parquet(part) for part in parts])
+        parts = [pl.read_parquet(path, memory_map=False) for path in self._paths(shard)]
+        return pl.concat([self.empty, *parts])
 
     def take(self, shard: int) -> pl.DataFrame:
         """Return the rows of a shard for the last time."""
         rows = self.read(shard)
         self._rows = None
+        for path in self._paths(shard):
+            path.unlink()
         return rows
+
+    def _paths(self, shard: int) -> list[Path]:
+        return sorted(self.folder.glob(f"*/{_SHARD}={shard}/*.parquet"))
 
 
 def count_shards(files: Sequence[SourceFile], rows_per_shard: int) -> int:
@@ -145,13 +159,14 @@ def part_log(log: LogFiles, folder: Path, num_shards: int, engine: Engine) -> Pa
         InputError: If a row breaks the form of its file, such as one with too many fields.
     """
     indices = range(len(log.files))
+    empty = pl.DataFrame(schema=log.scan(0).collect_schema())
     if num_shards == 1:
         rows = pl.concat([log.scan(index) for index in indices])
         with explain_errors(log.files, log.config.encoding):
-            return ParsedLog(log.columns, 1, rows.collect(engine="streaming"), folder)
+            return ParsedLog(empty, 1, rows.collect(engine="streaming"), folder)
     bounds = find_bounds(log.count_users(engine), num_shards)
     engine.map(partial(_part_file, log, folder, bounds), indices)
-    return ParsedLog(log.columns, len(bounds) + 1, None, folder)
+    return ParsedLog(empty, len(bounds) + 1, None, folder)
 
 
 def find_bounds(counts: pl.DataFrame, num_shards: int) -> list[str]:
@@ -170,9 +185,19 @@ def _count_users(log: LogFiles, index: int) -> pl.DataFrame:
         return counts.collect(engine="streaming")
 
 
+def _find_ids(log: LogFiles, wanted: Mapping[str, pl.Series], index: int) -> dict[str, pl.Series]:
+    found = log.scan(index).select(
+        pl.col(name).filter(pl.col(name).is_in(ids.implode())).unique().implode()
+        for name, ids in wanted.items()
+    )
+    with explain_errors([log.files[index]], log.config.encoding):
+        row = found.collect(engine="streaming")
+    return {name: row[name].explode(empty_as_null=False) for name in wanted}
+
+
 def _part_file(log: LogFiles, folder: Path, bounds: Sequence[str], index: int) -> None:
     is_from = [(pl.col(schema.USER_ID) >= bound).fill_null(False) for bound in bounds]
-    rows = log.scan(index).with_columns(pl.sum_horizontal(is_from).alias(_SHARD))
+    rows = log.scan(index).with_columns(pl.sum_horizontal(pl.lit(0), *is_from).alias(_SHARD))
     parts = pl.PartitionBy(folder / str(index), key=_SHARD, include_key=False)
-    with explain_errors([log.files[index]], log.config.encoding):
+    with explain_errors([log.files[index]], log.config.encoding), explain_full_disk(folder):
         rows.sink_parquet(parts, compression="lz4", statistics=False, mkdir=True)

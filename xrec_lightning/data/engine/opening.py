@@ -1,5 +1,6 @@
 """The input files -> the log in shards, and the other tables under linked and hashed ids."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,12 +8,24 @@ import polars as pl
 
 from xrec_lightning import schema
 from xrec_lightning.data.config.load import PrepareConfig
+from xrec_lightning.data.config.tables import ItemsConfig, UsersConfig
+from xrec_lightning.data.engine.contacts import (
+    Contacts,
+    find_contacts,
+    item_columns,
+    user_columns,
+)
 from xrec_lightning.data.engine.engines import Engine
+from xrec_lightning.data.engine.linking import count_linked
 from xrec_lightning.data.engine.log import ParsedLog, count_shards, open_log, part_log
 from xrec_lightning.data.engine.shards import REJECTED_DTYPES
+from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.raw.anonymize import drop_columns, read_key
+from xrec_lightning.data.raw.broken import explain_errors
 from xrec_lightning.data.raw.inputs import Inputs, Tables, read_tables
-from xrec_lightning.data.raw.readers import ROW, SOURCE, VALUE, raw_name
+from xrec_lightning.data.raw.kinds import SourceFile
+from xrec_lightning.data.raw.readers import ROW, SOURCE, VALUE, raw_name, read_table
+from xrec_lightning.data.steps.filters import filter_columns
 from xrec_lightning.data.steps.links import (
     ITEM_LINK,
     USER_LINK,
@@ -23,6 +36,7 @@ from xrec_lightning.data.steps.links import (
 from xrec_lightning.data.steps.tables import merge_items, merge_users
 from xrec_lightning.data.steps.triples import add_facts, flag_triples, refuse_unknown_relations
 from xrec_lightning.data.steps.vectors import RowVectors, column_vectors, read_vectors_file
+from xrec_lightning.data.text.verbalize import parse_template, template_columns
 
 _LINK = (schema.LEFT_ID, schema.KIND, schema.RIGHT_ID)
 _TRIPLE = (schema.HEAD, schema.RELATION, schema.TAIL)
@@ -42,8 +56,10 @@ class Opened(NamedTuple):
     """One row a user of the profiles, see `merge_users`."""
     triples: pl.DataFrame
     """Triples that can be used."""
-    links: dict[str, pl.DataFrame]
-    """Linked ids by kind, see `canonical_ids`."""
+    linked: dict[str, dict[str, int]]
+    """How many ids are linked, by kind of link."""
+    contacts: dict[str, Contacts]
+    """Rows with contacts of people in their texts, by table."""
     rejected: pl.DataFrame
     """Rows of links and triples that cannot be used."""
 
@@ -56,34 +72,99 @@ def open_inputs(
     Raises:
         InputError: If a file cannot be read, or lacks a column.
     """
+    _refuse_bad_hiding(config)
     tables = read_tables(config, inputs)
-    links, bad_links = _read_links(tables)
+    catalog = _collect(_kept_items(config, tables.catalog), inputs.items, config.items)
+    profiles = _collect(_kept_profiles(config, tables.profiles), inputs.users, config.users)
+    links, bad_links = _read_links(tables, config.anonymize.users)
     triples, bad_triples = _read_triples(tables, links[ITEM_LINK])
-    catalog = _mapped(tables.catalog, links[ITEM_LINK], schema.ITEM_ID)
     log = open_log(inputs.interactions, config.interactions, links[USER_LINK], links[ITEM_LINK])
+    mappings = {kind: each for kind, each in links.items() if each is not None}
+    linked = count_linked(mappings, log, catalog, profiles, engine)
     if config.anonymize.users:
         log = log.anonymous(read_key(config.anonymize.key_env), engine)
     num_shards = max(engine.min_shards, count_shards(inputs.interactions, rows_per_shard))
-    item_rows, vectors = _read_vectors(config, inputs, catalog)
+    item_rows, vectors = _read_vectors(config, inputs, links[ITEM_LINK])
+    contacts = {
+        "items": find_contacts("items", catalog, item_columns(config.items)),
+        "users": find_contacts("users", profiles, user_columns(config.users)),
+    }
     return Opened(
         log=part_log(log, folder, num_shards, engine),
-        items=_merge_items(config, catalog, triples),
-        users=_merge_users(config, _mapped(tables.profiles, log.user_ids, schema.USER_ID)),
+        items=_merge_items(config, _mapped(catalog, links[ITEM_LINK], schema.ITEM_ID), triples),
+        users=merge_users(_mapped(profiles, log.user_ids, schema.USER_ID), config.users),
         item_rows=item_rows,
         vectors=vectors,
         triples=triples,
-        links={kind: each for kind, each in links.items() if each is not None},
+        linked=linked,
+        contacts=contacts,
         rejected=pl.concat([bad_links, bad_triples]),
     )
+
+
+def _refuse_bad_hiding(config: PrepareConfig) -> None:
+    """Raise where ids of users would be shown although they shall be hidden.
+
+    Raises:
+        InputError: If the text, the profile or a filter needs the ids, or `anonymize.drop` has
+            nothing to drop from.
+    """
+    if config.users is None:
+        if config.anonymize.drop:
+            raise InputError(
+                f"anonymize.drop: {config.anonymize.drop[0]}: there are no profiles to drop it "
+                "from; name their files in `users.path`, or remove the key"
+            )
+    elif config.anonymize.users:
+        ids = config.users.columns.get(schema.USER_ID, schema.USER_ID)
+        if ids in _profile_columns(config.users):
+            raise InputError(
+                f"anonymize.users: the column `{ids}` holds the ids that shall be hidden, and is "
+                "used by `users.text`, `users.template` or `users.profile`; remove it there"
+            )
+    for each in config.clean.filters if config.anonymize.users else ():
+        if schema.USER_ID in filter_columns([each]):
+            raise InputError(
+                f"clean.filters: {each}: `anonymize.users` hides `{schema.USER_ID}`; filter the "
+                "files instead"
+            )
+
+
+def _profile_columns(config: UsersConfig) -> list[str]:
+    """Return the columns that the config uses, as the files name them."""
+    template = config.template and parse_template(config.template, "users.template")
+    return [*config.text, *config.profile, *(template_columns(template) if template else ())]
+
+
+def _collect(
+    rows: pl.LazyFrame | None, files: Sequence[SourceFile], config: ItemsConfig | UsersConfig | None
+) -> pl.LazyFrame | None:
+    """Return the rows of a table in memory: what follows looks at it several times."""
+    if rows is None or config is None:
+        return None
+    with explain_errors(files, config.encoding):
+        return rows.collect().lazy()
+
+
+def _kept_items(config: PrepareConfig, catalog: pl.LazyFrame | None) -> pl.LazyFrame | None:
+    """Return the items without their vectors, which are read for themselves."""
+    if catalog is None or config.items is None:
+        return None
+    used = {*item_columns(config.items), *config.items.tags, config.items.brand}
+    vectors = [raw_name(name) for name in config.items.vectors.values() if name not in used]
+    return catalog.drop(vectors, strict=False)
+
+
+def _kept_profiles(config: PrepareConfig, profiles: pl.LazyFrame | None) -> pl.LazyFrame | None:
+    """Return the profiles without the columns that hide people."""
+    if profiles is None or config.users is None or not config.anonymize.drop:
+        return profiles
+    return drop_columns(profiles, config.anonymize.drop, _profile_columns(config.users))
 
 
 def _merge_items(
     config: PrepareConfig, catalog: pl.LazyFrame | None, triples: pl.DataFrame
 ) -> pl.DataFrame:
-    if catalog is not None and config.items is not None:
-        catalog = catalog.drop(
-            [raw_name(each) for each in config.items.vectors.values()], strict=False
-        )
     rows = merge_items(catalog, config.items)
     if config.knowledge is None or not config.knowledge.in_text:
         return rows
@@ -93,38 +174,43 @@ def _merge_items(
 
 
 def _read_vectors(
-    config: PrepareConfig, inputs: Inputs, catalog: pl.LazyFrame | None
+    config: PrepareConfig, inputs: Inputs, item_ids: pl.DataFrame | None
 ) -> tuple[pl.Series, dict[str, RowVectors]]:
     """Return the id in each row of the item files, and the vectors of those rows by modality."""
-    if catalog is None or config.items is None or not config.items.vectors:
+    items = config.items
+    if items is None or not items.vectors:
         return pl.Series(dtype=pl.String), {}
     in_file = inputs.vectors
-    columns = [raw_name(name) for key, name in config.items.vectors.items() if key not in in_file]
-    rows = catalog.select(schema.ITEM_ID, *columns).collect()
+    columns = {name: raw_name(own) for name, own in items.vectors.items() if name not in in_file}
+    # Rows without an id count: row i of a file of vectors belongs to row i of the item files.
+    table = read_table(
+        inputs.items, items.columns, schema.ITEM_ID, [], items.encoding, keeps_all=True
+    )
+    table = table if item_ids is None else replace_ids(table, item_ids, schema.ITEM_ID)
+    with explain_errors(inputs.items, items.encoding):
+        rows = table.select(schema.ITEM_ID, *dict.fromkeys(columns.values())).collect()
     vectors = {
-        name: read_vectors_file(in_file[name].path, len(rows))
-        if name in in_file
-        else column_vectors(rows, raw_name(column), f"items.vectors.{name}")
-        for name, column in config.items.vectors.items()
+        name: column_vectors(rows, columns[name], f"items.vectors.{name}")
+        if name in columns
+        else read_vectors_file(in_file[name].path, len(rows))
+        for name in items.vectors
     }
     return rows[schema.ITEM_ID], vectors
 
 
-def _merge_users(config: PrepareConfig, profiles: pl.LazyFrame | None) -> pl.DataFrame:
-    if profiles is not None and config.users is not None and config.anonymize.drop:
-        used = [*config.users.text, *config.users.profile]
-        profiles = drop_columns(profiles, config.anonymize.drop, used)
-    return merge_users(profiles, config.users)
-
-
-def _read_links(tables: Tables) -> tuple[dict[str, pl.DataFrame | None], pl.DataFrame]:
+def _read_links(
+    tables: Tables, hides_users: bool
+) -> tuple[dict[str, pl.DataFrame | None], pl.DataFrame]:
     """Return the linked ids by kind, None where there are no links, and the rejected rows."""
     if tables.links is None:
         return {USER_LINK: None, ITEM_LINK: None}, pl.DataFrame(schema=REJECTED_DTYPES)
     flagged = flag_links(tables.links.collect())
     usable = flagged.filter(pl.col(schema.REASON).is_null())
     mappings = {kind: canonical_ids(usable, kind) for kind in (USER_LINK, ITEM_LINK)}
-    return dict(mappings), _rejected(flagged, _LINK)
+    rejected = _rejected(flagged, _LINK)
+    if hides_users:  # the value of such a row is the id of a user
+        rejected = rejected.with_columns(pl.lit(None, pl.String).alias(VALUE))
+    return dict(mappings), rejected
 
 
 def _read_triples(

@@ -34,6 +34,8 @@ REJECTED_DTYPES: dict[str, type[pl.DataType]] = {
 }
 """Columns of rejected rows."""
 
+_MAX_SPREAD = 8
+
 
 @dataclass(frozen=True)
 class Shards:
@@ -100,7 +102,9 @@ def pack_pairs(rows: pl.DataFrame) -> Ints:
     domains = rows[schema.DOMAIN_INDEX].to_numpy()
     num_domains = int(domains.max(initial=0)) + 1
     keys = rows[schema.ITEM_INDEX].to_numpy().astype(np.int64) * num_domains + domains
-    distinct = np.flatnonzero(np.bincount(keys))
+    # Counting is faster than sorting, as long as there are not many more keys than rows.
+    is_dense = keys.max(initial=0) < _MAX_SPREAD * max(len(keys), 1)
+    distinct = np.flatnonzero(np.bincount(keys)) if is_dense else np.unique(keys)
     return (distinct // num_domains << 32) | distinct % num_domains
 
 

@@ -31,6 +31,10 @@ class Workspace(ABC):
         """Return what was put, and keep it no longer."""
 
     @abstractmethod
+    def drop(self, name: str, shard: int) -> None:
+        """Keep what was put no longer."""
+
+    @abstractmethod
     def scan(self, name: str, shards: Sequence[int]) -> pl.LazyFrame:
         """Return the rows of all ``shards``, one after the other."""
 
@@ -56,6 +60,10 @@ class MemoryWorkspace(Workspace):
     @override
     def take(self, name: str, shard: int) -> pl.DataFrame:
         return self.frames.pop((name, shard))
+
+    @override
+    def drop(self, name: str, shard: int) -> None:
+        del self.frames[name, shard]
 
     @override
     def scan(self, name: str, shards: Sequence[int]) -> pl.LazyFrame:
@@ -85,8 +93,12 @@ class FolderWorkspace(Workspace):
     @override
     def take(self, name: str, shard: int) -> pl.DataFrame:
         rows = self.get(name, shard)
-        self.path(name, shard).unlink()
+        self.drop(name, shard)
         return rows
+
+    @override
+    def drop(self, name: str, shard: int) -> None:
+        self.path(name, shard).unlink()
 
     @override
     def scan(self, name: str, shards: Sequence[int]) -> pl.LazyFrame:

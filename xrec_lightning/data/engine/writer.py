@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,48 @@ import polars as pl
 from xrec_lightning import schema
 
 _ROWS_PER_GROUP = 1 << 20
+_EVENT_ARRAYS: dict[str, tuple[str, type]] = {
+    schema.ITEM_INDEX: ("item_ids", np.int32),
+    schema.DOMAIN_INDEX: ("domain_ids", np.int32),
+    schema.TIMESTAMP: ("times", np.int64),
+    schema.WEIGHT: ("weights", np.float32),
+}
+"""Array and its type, by column of the events."""
+
+
+class ArrayFile:
+    """A `.npy` file of one dimension that is written part after part.
+
+    Args:
+        path: The file.
+        dtype: Of the numbers.
+        length: How many numbers all parts have together.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype | type, length: int) -> None:
+        self.dtype = np.dtype(dtype)
+        self.file = path.open("wb")
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self.dtype),
+            "fortran_order": False,
+            "shape": (length,),
+        }
+        np.lib.format.write_array_header_1_0(self.file, header)
+
+    def add(self, values: np.ndarray) -> None:
+        """Write the next numbers."""
+        # Not `tofile`, whose error does not tell that the disk is full.
+        self.file.write(np.ascontiguousarray(values, self.dtype).data)
+
+    def __enter__(self) -> "ArrayFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
 
 
 class SequenceWriter:
-    """Fill the arrays of the sequence store, a shard after the other.
+    """Writes the arrays of the sequence store, a shard after the other.
 
     Args:
         folder: The folder that is being made.
@@ -26,19 +65,15 @@ class SequenceWriter:
     def __init__(self, folder: Path, num_users: int, num_events: int, with_weights: bool) -> None:
         self.folder = folder / schema.SEQUENCES_FOLDER
         self.folder.mkdir()
-        self._users = 0
+        self.files = ExitStack()
         self._events = 0
-        self.offsets = self._new("offsets", np.int64, num_users + 1)
-        self.train_ends = self._new("train_ends", np.int64, num_users)
-        columns: dict[str, tuple[str, type]] = {
-            "item_ids": (schema.ITEM_INDEX, np.int32),
-            "domain_ids": (schema.DOMAIN_INDEX, np.int32),
-            "times": (schema.TIMESTAMP, np.int64),
-        }
-        if with_weights:
-            columns["weights"] = (schema.WEIGHT, np.float32)
+        self.offsets = self._open("offsets", np.int64, num_users + 1)
+        self.offsets.add(np.zeros(1))
+        self.train_ends = self._open("train_ends", np.int64, num_users)
         self.columns = {
-            column: self._new(name, dtype, num_events) for name, (column, dtype) in columns.items()
+            column: self._open(name, dtype, num_events)
+            for column, (name, dtype) in _EVENT_ARRAYS.items()
+            if with_weights or column != schema.WEIGHT
         }
 
     def add(self, events: pl.DataFrame, offsets: np.ndarray, train_ends: np.ndarray) -> None:
@@ -49,28 +84,32 @@ class SequenceWriter:
             offsets: First event of each user of the shard and the end of the last, from 0.
             train_ends: End of each user's training events, from 0.
         """
-        users = slice(self._users, self._users + len(train_ends))
-        self.offsets[users] = offsets[:-1] + self._events
-        self.train_ends[users] = train_ends + self._events
+        self.offsets.add(offsets[1:] + self._events)
+        self.train_ends.add(train_ends + self._events)
         for column, array in self.columns.items():
-            values = events[column].to_numpy()
-            array[self._events : self._events + len(events)] = values
-        self._users += len(train_ends)
+            array.add(events[column].to_numpy())
         self._events += len(events)
-        self.offsets[self._users] = self._events
 
     def close(self) -> None:
         """Write what is left to the disk."""
-        for array in (self.offsets, self.train_ends, *self.columns.values()):
-            if isinstance(array, np.memmap):
-                array.flush()
+        self.files.close()
 
-    def _new(self, name: str, dtype: type, length: int) -> np.ndarray:
-        path = self.folder / f"{name}.npy"
-        if length == 0:  # nothing cannot be mapped
-            np.save(path, np.empty(0, dtype))
-            return np.empty(0, dtype)
-        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(length,))
+    def __enter__(self) -> "SequenceWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self, name: str, dtype: type, length: int) -> ArrayFile:
+        return self.files.enter_context(ArrayFile(self.folder / f"{name}.npy", dtype, length))
+
+
+def write_array(path: Path, values: np.ndarray) -> None:
+    """Write a `.npy` file."""
+    with path.open("wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(values)
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(np.ascontiguousarray(values).data)
 
 
 def write_dislikes(folder: Path, dislikes: pl.DataFrame, num_users: int) -> None:
@@ -79,9 +118,9 @@ def write_dislikes(folder: Path, dislikes: pl.DataFrame, num_users: int) -> None
         return
     users = dislikes[schema.USER_INDEX].to_numpy()
     offsets = np.searchsorted(users, np.arange(1, num_users + 2)).astype(np.int64)
-    np.save(folder / schema.SEQUENCES_FOLDER / "dislike_offsets.npy", offsets)
+    write_array(folder / schema.SEQUENCES_FOLDER / "dislike_offsets.npy", offsets)
     items = dislikes[schema.ITEM_INDEX].to_numpy().astype(np.int32)
-    np.save(folder / schema.SEQUENCES_FOLDER / "dislike_ids.npy", items)
+    write_array(folder / schema.SEQUENCES_FOLDER / "dislike_ids.npy", items)
 
 
 def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> None:

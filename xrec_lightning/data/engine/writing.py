@@ -1,6 +1,7 @@
 """The frames of all shards -> the files of a prepared folder."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from xrec_lightning import schema
+from xrec_lightning.data.config.load import PrepareConfig
 from xrec_lightning.data.config.tables import ItemsConfig, UsersConfig
 from xrec_lightning.data.engine.assembling import CleanLog, FinalTables
 from xrec_lightning.data.engine.cleaning import DISLIKES
@@ -25,8 +27,14 @@ from xrec_lightning.data.engine.indexing import (
 )
 from xrec_lightning.data.engine.opening import Opened
 from xrec_lightning.data.engine.shards import REJECTED, Shards
-from xrec_lightning.data.engine.writer import SequenceWriter, write_dislikes, write_tables
+from xrec_lightning.data.engine.writer import (
+    SequenceWriter,
+    write_array,
+    write_dislikes,
+    write_tables,
+)
 from xrec_lightning.data.raw.readers import ROW, SOURCE, raw_name
+from xrec_lightning.data.raw.remote import is_address, public_name
 from xrec_lightning.data.steps import graph
 from xrec_lightning.data.steps.runs import Ints
 from xrec_lightning.data.steps.triples import entity_entity_edges, index_entities
@@ -37,6 +45,7 @@ EDGES_AT_A_TIME = 10_000_000
 """Edges between items that are merged at a time."""
 
 _MERGED = "merged"
+_TABLES = ("interactions", "items", "users", "knowledge", "links")
 _NO_CATALOG = ItemsConfig(path=[])
 _NO_PROFILES = UsersConfig(path=[])
 
@@ -47,10 +56,9 @@ def write_sequences(
     """Write the sequence store and the dislikes."""
     num_events = sum(int(part.offsets[-1]) for part in parts)
     with_weights = any(part.has_weights for part in parts)
-    writer = SequenceWriter(folder, num_users, num_events, with_weights)
-    for shard, part in enumerate(parts):
-        writer.add(shards.frames.get(EVENTS, shard), part.offsets, part.train_ends)
-    writer.close()
+    with SequenceWriter(folder, num_users, num_events, with_weights) as writer:
+        for shard, part in enumerate(parts):
+            writer.add(shards.frames.get(EVENTS, shard), part.offsets, part.train_ends)
     dislikes = pl.concat([shards.frames.take(DISLIKES, shard) for shard in shards.numbers])
     write_dislikes(folder, dislikes, num_users)
 
@@ -86,6 +94,9 @@ def write_graph(
     write_tables(
         folder, {f"{schema.GRAPH_FOLDER}/{name}.parquet": rows for name, rows in edges.items()}
     )
+    for shard in shards.numbers:
+        shards.frames.drop(USER_ITEM, shard)
+        shards.frames.drop(ITEM_ITEM, shard)
     return {
         name: pl.scan_parquet(folder / schema.GRAPH_FOLDER / f"{name}.parquet")
         .select(pl.len())
@@ -136,7 +147,16 @@ def write_modalities(folder: Path, tables: FinalTables, opened: Opened) -> None:
         where = f"items.vectors.{name}"
         vectors = align_vectors(found, opened.item_rows, tables.items, where)
         (folder / schema.MODALITIES_FOLDER).mkdir(exist_ok=True)
-        np.save(folder / schema.MODALITIES_FOLDER / f"{name}.npy", vectors)
+        write_array(folder / schema.MODALITIES_FOLDER / f"{name}.npy", vectors)
+
+
+def describe_config(config: PrepareConfig) -> dict[str, Any]:
+    """Return the settings without the passwords and signatures that addresses may hold."""
+    settings = asdict(config)
+    for name in _TABLES:
+        if settings[name] is not None:
+            settings[name] = _describe_table(settings[name])
+    return settings
 
 
 def describe_inputs(hashes: dict[str, str], clean: CleanLog) -> list[dict[str, Any]]:
@@ -145,6 +165,20 @@ def describe_inputs(hashes: dict[str, str], clean: CleanLog) -> list[dict[str, A
         {"path": path, "sha256": digest, "rows": clean.rows.get(path)}
         for path, digest in hashes.items()
     ]
+
+
+def _describe_table(settings: dict[str, Any]) -> dict[str, Any]:
+    path = settings["path"]
+    shown: dict[str, Any] = {
+        "path": _shown_path(path) if isinstance(path, str) else [*map(_shown_path, path)]
+    }
+    if "vectors" in settings:
+        shown["vectors"] = {name: _shown_path(path) for name, path in settings["vectors"].items()}
+    return settings | shown
+
+
+def _shown_path(path: str) -> str:
+    return public_name(path) if is_address(path) else path
 
 
 def _merge_between_items(shards: Shards, rows_by_left: Ints) -> pl.LazyFrame:

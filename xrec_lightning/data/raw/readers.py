@@ -46,6 +46,8 @@ _TABLE_COLUMNS = (
 """Columns of item and user tables that are ours."""
 _TRIPLE = (schema.HEAD, schema.RELATION, schema.TAIL)
 _LINK = (schema.LEFT_ID, schema.RIGHT_ID)
+_NUMBER = "__number"
+"""`ROW` while the columns of the file are there, of which none has this name."""
 _ATOMIC_COLUMNS = {
     ".kg": {name: f"{name}_id" for name in _TRIPLE},
     ".link": {schema.LEFT_ID: schema.ITEM_ID, schema.RIGHT_ID: "entity_id"},
@@ -81,7 +83,7 @@ def read_log(
     required = [*_REQUIRED, *((schema.TIMESTAMP,) if config.order == "time" else ())]
     theirs = match_columns(file, rows, config.columns, required, list(names))
     dtypes = rows.collect_schema()
-    columns = [pl.lit(file.name, sources).alias(SOURCE), pl.col(ROW)]
+    columns = [pl.lit(file.name, sources).alias(SOURCE), _row()]
     for ours in schema.INTERACTION_DTYPES:
         if ours == schema.TIMESTAMP:
             columns += _time_columns(theirs, dtypes, config, first_row)
@@ -90,7 +92,7 @@ def read_log(
             columns.append(_read_column(ours, raw, dtypes[theirs[ours]], has_blanks).alias(ours))
         elif ours == schema.DOMAIN:
             columns.append(pl.lit(None, pl.String).alias(ours))
-    return rows.with_row_index(ROW).select(columns).with_columns(_unread_value())
+    return rows.with_row_index(_NUMBER).select(columns).with_columns(_unread_value())
 
 
 def _read_column(ours: str, raw: pl.Expr, theirs: pl.DataType, has_blanks: bool) -> pl.Expr:
@@ -127,8 +129,9 @@ def read_table(
     id_column: str,
     used: Sequence[str],
     encoding: Encoding = "utf8",
+    keeps_all: bool = False,
 ) -> pl.LazyFrame:
-    """Return all rows of an item or user table: id and domain as strings, then what else it has.
+    """Return the rows of an item or user table: id and domain as strings, then what else it has.
 
     The other columns go by their `raw_name`; one that has different types in two files has the
     type that holds both.
@@ -139,6 +142,7 @@ def read_table(
         id_column: Ours: `item_id` or `user_id`.
         used: Further columns, under their names, that must exist.
         encoding: Of text files.
+        keeps_all: Whether rows without an id are returned too.
 
     Raises:
         InputError: If a file lacks a column or cannot be read.
@@ -161,7 +165,7 @@ def read_table(
     table = pl.concat(frames, how="diagonal_relaxed")
     with explain_errors(files, encoding):
         table.collect_schema()
-    return table.filter(pl.col(id_column).is_not_null())
+    return table if keeps_all else table.filter(pl.col(id_column).is_not_null())
 
 
 def read_triples(files: Sequence[SourceFile], config: TriplesConfig) -> pl.LazyFrame:
@@ -187,7 +191,8 @@ def read_links(files: Sequence[SourceFile], config: LinksConfig) -> pl.LazyFrame
     links = _read_pairs(files, config, _LINK, (*_LINK, schema.KIND))
     of_file = pl.Enum([file.name for file in files])
     items = [file.name for file in files if ending(file.path) == ".link"]
-    default = pl.when(pl.col(SOURCE).is_in(pl.Series(items, dtype=of_file))).then(pl.lit(ITEM))
+    names = pl.Series(items, dtype=of_file).implode()
+    default = pl.when(pl.col(SOURCE).is_in(names)).then(pl.lit(ITEM))
     links = links.with_columns(
         pl.coalesce(pl.col(schema.KIND).str.strip_chars(), default, pl.lit(USER))
     )
@@ -236,8 +241,12 @@ def _read_pairs(
                 column = as_text(raw, dtypes[theirs[ours]]) if is_text else as_number(raw, dtype)
             columns.append(column.alias(ours))
         source = pl.lit(file.name, sources).alias(SOURCE)
-        frames.append(rows.with_row_index(ROW).select(*columns, source, ROW))
+        frames.append(rows.with_row_index(_NUMBER).select(*columns, source, _row()))
     return pl.concat(frames)
+
+
+def _row() -> pl.Expr:
+    return pl.col(_NUMBER).alias(ROW)
 
 
 def _time_columns(
@@ -245,7 +254,7 @@ def _time_columns(
 ) -> list[pl.Expr]:
     """Return the time and, to be masked where that can be read, what it is read from."""
     if config.order == "file":
-        running = pl.col(ROW).cast(pl.Int64) + first_row
+        running = pl.col(_NUMBER).cast(pl.Int64) + first_row
         return [running.alias(schema.TIMESTAMP), pl.lit(None, pl.String).alias(VALUE)]
     name = theirs[schema.TIMESTAMP]
     seconds = to_seconds(name, dtypes[name], config.time_unit)
