@@ -19,6 +19,7 @@ class Outer:
     other: Inner | None = None
     names: list[str] = field(default_factory=list)
     title: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 def write(folder: Path, content: str | bytes) -> Path:
@@ -67,7 +68,7 @@ def test_good_keys_pass() -> None:
     ("mapping", "words"),
     [
         ({"tabel": {}}, "unknown key `tabel`; did you mean `table`?"),
-        ({3: 4}, "unknown key `3`; valid: names, other, table, title"),
+        ({3: 4}, "unknown key `3`; valid: labels, names, other, table, title"),
         ({"table": {"path": "a", "siez": 1}}, "unknown key `table.siez`; did you mean `size`?"),
         ({"table": {"path": "a"}, "other": {"x": 1}}, "unknown key `other.x`; valid: path, size"),
         ({}, "the key `table` is missing"),
@@ -76,6 +77,7 @@ def test_good_keys_pass() -> None:
         ({"table": {"path": None}}, r"table\.path: holds nothing"),
         ({"table": {"path": "a"}, "names": None}, "names: holds nothing"),
         ({"table": "a.csv"}, r"table: 'a\.csv' is no mapping; write its keys below it, as `path:"),
+        ({"table": {"path": "a"}, "labels": {1: "b"}}, "labels: the key 1 is no text; .* as '1'"),
         ({"table": {"path": "a"}, "other": [1]}, r"other: \[1\] is no mapping"),
     ],
 )

@@ -236,6 +236,19 @@ def test_another_kind_of_link_is_refused(write: Write) -> None:
         read_links([file], LinksConfig(path=""))
 
 
+def test_a_column_may_be_called_row(write: Write) -> None:
+    log = write("a.csv", "user_id,item_id,timestamp,row\nu,a,1,9\nu,b,2,9\n")
+    assert read([log])["row"].to_list() == [0, 1]
+    links = write("b.csv", "left_id,right_id,row\n1,2,9\n")
+    assert read_links([links], LinksConfig(path="")).collect()["row"].to_list() == [0]
+
+
+def test_triples_that_cannot_be_read_name_the_line(write: Write) -> None:
+    file = write("a.csv", "head,relation,tail\na,b,c\na,b,c,d\n")
+    with pytest.raises(InputError, match=r"a\.csv: line 3 has 4 fields"):
+        read_triples([file], TriplesConfig(path=""))
+
+
 def test_links_that_cannot_be_read_name_the_line(write: Write) -> None:
     file = write("a.csv", "left_id,right_id,kind\n1,2,item\n3,4,item,5\n")
     with pytest.raises(InputError, match=r"a\.csv: line 3 has 4 fields"):

@@ -39,6 +39,11 @@ def test_small_types_are_read() -> None:
     assert seconds(pl.Series([Decimal("7.9")])) == [7]
 
 
+def test_categories_are_read_as_text() -> None:
+    assert seconds(pl.Series(["1970-01-02", "soon"], dtype=pl.Categorical)) == [86_400, None]
+    assert seconds(pl.Series(["7"], dtype=pl.Enum(["7"]))) == [7]
+
+
 def test_no_rows_are_read() -> None:
     assert seconds(pl.Series([], dtype=pl.Int64)) == []
     assert seconds(pl.Series([], dtype=pl.String)) == []

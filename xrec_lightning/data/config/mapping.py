@@ -51,8 +51,8 @@ def refuse_bad_keys(mapping: Mapping[Any, Any], config: type, path: Path, prefix
         prefix: Keys of the levels above, with a dot.
 
     Raises:
-        InputError: If a key is unknown or missing, holds nothing, or holds no mapping where the
-            config has keys of its own.
+        InputError: If a key is unknown, missing or no text, holds nothing, or holds no mapping
+            where the config has keys of its own.
     """
     hints = get_type_hints(config)
     known = {each.name: each for each in fields(config)}
@@ -67,6 +67,7 @@ def refuse_bad_keys(mapping: Mapping[Any, Any], config: type, path: Path, prefix
             (each for each in kinds if isinstance(each, type) and is_dataclass(each)), None
         )
         if nested is None:
+            _refuse_other_keys(value, f"{path}: {prefix}{key}")
             continue
         if not isinstance(value, dict):
             first = fields(nested)[0].name
@@ -102,6 +103,13 @@ class _Loader(yaml.SafeLoader):
 def _refuse_nothing(kinds: list[Any], where: str) -> None:
     if NoneType not in kinds:
         raise InputError(f"{where}: holds nothing (null); give it a value, or remove the key")
+
+
+def _refuse_other_keys(value: Any, where: str) -> None:
+    """Raise where a mapping of names has numbers instead: YAML reads bare digits as those."""
+    for key in value if isinstance(value, dict) else ():
+        if not isinstance(key, str):
+            raise InputError(f"{where}: the key {key!r} is no text; write it in quotes, as '{key}'")
 
 
 def _is_required(each: "Field[Any]") -> bool:

@@ -196,9 +196,7 @@ def read_links(files: Sequence[SourceFile], config: LinksConfig) -> pl.LazyFrame
     links = links.with_columns(
         pl.coalesce(pl.col(schema.KIND).str.strip_chars(), default, pl.lit(USER))
     )
-    wrong = links.filter(~pl.col(schema.KIND).is_in([USER, ITEM])).head(1)
-    with explain_errors(files, config.encoding):
-        first = wrong.collect(engine="streaming")
+    first = links.filter(~pl.col(schema.KIND).is_in([USER, ITEM])).head(1).collect()
     if len(first):
         row = first.row(0, named=True)
         raise InputError(
@@ -224,6 +222,7 @@ def _read_pairs(
     required: Sequence[str],
     known: Sequence[str],
 ) -> pl.LazyFrame:
+    """Return the rows of all files, in memory, so that what cannot be read is told now."""
     sources = pl.Enum([file.name for file in files])
     frames = []
     for file in files:
@@ -242,7 +241,8 @@ def _read_pairs(
             columns.append(column.alias(ours))
         source = pl.lit(file.name, sources).alias(SOURCE)
         frames.append(rows.with_row_index(_NUMBER).select(*columns, source, _row()))
-    return pl.concat(frames)
+    with explain_errors(files, config.encoding):
+        return pl.concat(frames).collect(engine="streaming").lazy()
 
 
 def _row() -> pl.Expr:

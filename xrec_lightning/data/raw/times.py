@@ -30,6 +30,8 @@ def to_seconds(column: str, dtype: pl.DataType, unit: TimeUnit = "auto") -> pl.E
     raw = pl.col(column)
     if dtype in (pl.Date, pl.Datetime):
         return raw.dt.epoch("s")
+    if dtype in (pl.Categorical, pl.Enum):
+        raw, dtype = raw.cast(pl.String), pl.String()
     if dtype.is_numeric():
         read = partial(_numbers_to_seconds, unit=unit)
     elif dtype == pl.String:
