@@ -25,7 +25,7 @@ _PEERS = FOLDER / "peers"
 def contestants(folder: Path) -> Iterator[Contestant]:
     """Yield ours first, then the bare script and the peers, absent ones too."""
     data, store = str(folder / "interactions.csv"), str(folder / "store")
-    for part in ("core", "full"):
+    for part in ("core", "ready", "full"):
         ours = [str(_PEERS / "ours.py"), part, str(folder / "data.yaml")]
         yield Contestant(f"ours, {part}", [sys.executable, *ours])
     yield Contestant("bare", [sys.executable, str(_PEERS / "bare.py"), data, store])
@@ -53,19 +53,20 @@ def make_inputs(folder: Path, num_interactions: int) -> None:
 
 
 def verdict(entries: list[Contestant]) -> Iterator[str]:
-    """Yield how our core stands to the bare script and to the best peer."""
-    core, bare, peers = entries[0], entries[2], [each for each in entries[3:] if each.runs]
+    """Yield how our core stands to the bare script, and what is ready to the best peer."""
+    core, ready, _, bare, *others = entries
+    peers = [each for each in others if each.runs]
     for key, unit in (("cpu_s", "CPU s"), ("peak_mb", "peak MB")):
-        mine = core.median(key)
-        yield f"{unit}: core / bare {mine / bare.median(key):.2f}"
+        yield f"{unit}: core / bare {core.median(key) / bare.median(key):.2f}"
         if peers:
             best = min(peers, key=lambda peer: peer.median(key))
-            yield f"{unit}: core / best peer ({best.name}) {mine / best.median(key):.2f}"
+            ratio = ready.median(key) / best.median(key)
+            yield f"{unit}: ready / best peer ({best.name}) {ratio:.2f}"
 
 
 def steps(entry: Contestant) -> Iterator[str]:
     """Yield the seconds of each step of the last run, where it tells them."""
-    seconds = entry.runs[-1]["steps"] if entry.runs else {}
+    seconds = entry.runs[-1].get("steps") if entry.runs else None
     if seconds:
         yield f"{entry.name}: " + ", ".join(f"{name} {each:.2f}" for name, each in seconds.items())
 
@@ -90,7 +91,7 @@ def main() -> None:
                 shutil.rmtree(folder / "prepared", ignore_errors=True)
     title = f"prepare, {args.interactions:,} interactions, {args.repeats} runs, ratios to our core"
     lines = [title, *table(entries, entries[0]), *verdict(entries)]
-    lines += [line for each in entries[:2] for line in steps(each)]
+    lines += [line for each in entries[:3] for line in steps(each)]
     sys.stdout.write("\n".join(lines) + "\n")
 
 
