@@ -1,5 +1,6 @@
 """The shards of `prepare` on a Ray cluster; the output folder must be one that all nodes see."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -77,7 +78,7 @@ class RayEngine:
             "RAY_USAGE_STATS_ENABLED", "0"
         )  # what is prepared is nobody's business
         try:
-            self.ray.init(log_to_driver=False, include_dashboard=False)
+            self.ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
         except ConnectionError as error:
             raise InputError(
                 f"RAY_ADDRESS: {os.environ.get('RAY_ADDRESS')}: no cluster answers ({error}); "

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 from typing_extensions import override
 
-_ROWS_PER_GROUP = 1 << 18
+_ROWS_PER_BATCH = 1 << 18
 """Few, so that a part is read without the rest."""
 
 
@@ -80,11 +80,11 @@ class FolderWorkspace(Workspace):
     def put(self, name: str, shard: int, rows: pl.DataFrame) -> None:
         path = self.path(name, shard)
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows.write_parquet(path, compression="lz4", row_group_size=_ROWS_PER_GROUP)
+        rows.write_ipc(path, record_batch_size=_ROWS_PER_BATCH)
 
     @override
     def get(self, name: str, shard: int) -> pl.DataFrame:
-        return pl.read_parquet(self.path(name, shard), memory_map=False)
+        return pl.read_ipc(self.path(name, shard))
 
     @override
     def has(self, name: str, shard: int) -> bool:
@@ -102,8 +102,8 @@ class FolderWorkspace(Workspace):
 
     @override
     def scan(self, name: str, shards: Sequence[int]) -> pl.LazyFrame:
-        return pl.concat([pl.scan_parquet(self.path(name, shard)) for shard in shards])
+        return pl.concat([pl.scan_ipc(self.path(name, shard)) for shard in shards])
 
     def path(self, name: str, shard: int) -> Path:
         """Return the file of a frame."""
-        return self.folder / name / f"{shard}.parquet"
+        return self.folder / name / f"{shard}.arrow"

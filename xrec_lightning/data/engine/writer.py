@@ -65,16 +65,21 @@ class SequenceWriter:
     def __init__(self, folder: Path, num_users: int, num_events: int, with_weights: bool) -> None:
         self.folder = folder / schema.SEQUENCES_FOLDER
         self.folder.mkdir()
-        self.files = ExitStack()
         self._events = 0
-        self.offsets = self._open("offsets", np.int64, num_users + 1)
-        self.offsets.add(np.zeros(1))
-        self.train_ends = self._open("train_ends", np.int64, num_users)
-        self.columns = {
-            column: self._open(name, dtype, num_events)
-            for column, (name, dtype) in _EVENT_ARRAYS.items()
-            if with_weights or column != schema.WEIGHT
-        }
+        with ExitStack() as files:
+
+            def create(name: str, dtype: type, length: int) -> ArrayFile:
+                return files.enter_context(ArrayFile(self.folder / f"{name}.npy", dtype, length))
+
+            self.offsets = create("offsets", np.int64, num_users + 1)
+            self.train_ends = create("train_ends", np.int64, num_users)
+            self.columns = {
+                column: create(name, dtype, num_events)
+                for column, (name, dtype) in _EVENT_ARRAYS.items()
+                if with_weights or column != schema.WEIGHT
+            }
+            self.offsets.add(np.zeros(1))
+            self.files = files.pop_all()
 
     def add(self, events: pl.DataFrame, offsets: np.ndarray, train_ends: np.ndarray) -> None:
         """Write the events of a shard.
@@ -100,16 +105,14 @@ class SequenceWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open(self, name: str, dtype: type, length: int) -> ArrayFile:
-        return self.files.enter_context(ArrayFile(self.folder / f"{name}.npy", dtype, length))
-
 
 def write_array(path: Path, values: np.ndarray) -> None:
     """Write a `.npy` file."""
+    rows = np.ascontiguousarray(values)
     with path.open("wb") as file:
-        header = np.lib.format.header_data_from_array_1_0(values)
+        header = np.lib.format.header_data_from_array_1_0(rows)
         np.lib.format.write_array_header_1_0(file, header)
-        file.write(np.ascontiguousarray(values).data)
+        file.write(rows.data)
 
 
 def write_dislikes(folder: Path, dislikes: pl.DataFrame, num_users: int) -> None:
