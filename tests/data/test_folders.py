@@ -1,9 +1,12 @@
+import errno
 import hashlib
 import threading
 from pathlib import Path
 
 import pytest
 
+from xrec_lightning.data import folders
+from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.folders import atomic_folder, file_hash
 
 
@@ -33,6 +36,25 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "x"):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    for parent in (tmp_path / "out", tmp_path / "out" / "below"):
+        with pytest.raises(InputError, match=f"^{parent}: .*name another folder"):
+            build(parent / "x", "new")
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_a_parent_that_may_not_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(folders, "mkdtemp", refuse)
+    with pytest.raises(InputError, match=f"^{tmp_path}: .*Permission denied"):
+        build(tmp_path / "x", "new")
 
 
 def test_leftovers_of_killed_builds_are_removed(tmp_path: Path) -> None:

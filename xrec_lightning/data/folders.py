@@ -1,5 +1,6 @@
 """Folders that exist whole or not at all."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -9,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
+from xrec_lightning.data.errors import InputError
+
 _TEMPORARY = ".tmp-"
+_REFUSALS = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
@@ -17,10 +21,14 @@ def atomic_folder(folder: Path) -> Iterator[Path | None]:
     """Yield a temporary sibling that becomes ``folder`` at the end, or None where that exists.
 
     Builders of one parent folder wait for each other; leftovers of killed ones are removed first.
+
+    Raises:
+        InputError: If the parent is no folder, or nothing may be written into it.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # The lock is on the parent itself: it ends with its process and leaves no file.
-    lock = os.open(folder.parent, os.O_RDONLY)
+    with _explain_refusal(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # The lock is on the parent itself: it ends with its process and leaves no file.
+        lock = os.open(folder.parent, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for leftover in folder.parent.glob(f"{_TEMPORARY}*"):
@@ -28,7 +36,8 @@ def atomic_folder(folder: Path) -> Iterator[Path | None]:
         if folder.exists():
             yield None
             return
-        temporary = Path(mkdtemp(prefix=_TEMPORARY, dir=folder.parent))
+        with _explain_refusal(folder.parent):
+            temporary = Path(mkdtemp(prefix=_TEMPORARY, dir=folder.parent))
         temporary.chmod(0o755)
         try:
             yield temporary
@@ -37,6 +46,19 @@ def atomic_folder(folder: Path) -> Iterator[Path | None]:
             shutil.rmtree(temporary, ignore_errors=True)
     finally:
         os.close(lock)
+
+
+@contextmanager
+def _explain_refusal(parent: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        raise InputError(
+            f"{parent}: nothing can be written into it ({error.strerror}); name another folder, "
+            "for prepared data under `output`, for copies of files by `export XREC_CACHE=FOLDER`"
+        ) from error
 
 
 def file_hash(path: Path) -> str:
