@@ -9,7 +9,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
-from xrec_lightning.models.baselines.base import Baseline, BaselineConfig, SparseCounts
+from xrec_lightning.models.baselines.base import Baseline, BaselineConfig
+from xrec_lightning.models.baselines.taken import TakenItems, history_matrix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,34 +38,29 @@ class ItemKNN(Baseline):
     def __init__(self, config: ItemKNNConfig, catalog: Catalog) -> None:
         super().__init__(catalog)
         self.shrinkage = config.shrinkage
-        self.pairs = SparseCounts(max(catalog.num_users, catalog.num_items) + 1)
+        self.pairs = TakenItems(catalog)
         self.similarity: csr_array | None = None
 
     @override
     def observe(self, batch: SequenceBatch) -> None:
-        row, column = (batch.item_ids > 0).nonzero(as_tuple=True)
-        self.pairs.add(batch.user_ids[row], batch.item_ids[row, column])
+        self.pairs.observe(batch)
 
     @override
     def finish(self) -> None:
         self.pairs.finish()
-        self.pairs.values.clamp_(max=1.0)
         self.similarity = None
 
     @override
     def scores(self, batch: SequenceBatch) -> Tensor:
         if self.similarity is None:
             self.similarity = self._similarity()
-        row, column = (batch.item_ids > 0).nonzero(as_tuple=True)
-        places = (row.cpu().numpy(), batch.item_ids[row, column].cpu().numpy())
-        shape = (len(batch.item_ids), self.num_items + 1)
-        history = csr_array((np.ones(len(row), dtype=np.float32), places), shape=shape)
-        scores = (history @ self.similarity).toarray()
-        return torch.from_numpy(scores).to(row.device) + self.popularity_prior()
+        history = history_matrix(batch.item_ids, self.num_items)
+        scores = torch.from_numpy((history @ self.similarity).toarray())
+        return scores.to(batch.item_ids.device) + self.popularity_prior()
 
     def _similarity(self) -> csr_array:
         """Return cosine similarities with a zero diagonal, shape ``(N + 1, N + 1)``."""
-        taken = self.pairs.matrix()[:, : self.num_items + 1]
+        taken = self.pairs.matrix()
         shared = (taken.T @ taken).tocoo()
         counts = taken.sum(axis=0)
         left, right = shared.coords
