@@ -7,13 +7,26 @@ from lightning.pytorch import Trainer
 
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
 from xrec_lightning.models.baselines.base import BaselineConfig
+from xrec_lightning.models.baselines.bpr_mf import BPRMFConfig
+from xrec_lightning.models.baselines.ease import EASEConfig
 from xrec_lightning.models.baselines.item_knn import ItemKNNConfig
+from xrec_lightning.models.baselines.lightgcn import LightGCNConfig
 from xrec_lightning.models.baselines.popularity import PopularityConfig
+from xrec_lightning.models.baselines.recent_popularity import RecentPopularityConfig
 from xrec_lightning.models.baselines.text_knn import TextKNNConfig
 from xrec_lightning.models.baselines.transition import TransitionConfig
 from xrec_lightning.modules.baseline import BaselineRecommender
 
-BASELINES = [PopularityConfig(), TransitionConfig(), ItemKNNConfig(), TextKNNConfig()]
+BASELINES = [
+    PopularityConfig(),
+    RecentPopularityConfig(days=2),
+    TransitionConfig(),
+    ItemKNNConfig(),
+    TextKNNConfig(),
+    EASEConfig(),
+    BPRMFConfig(epochs=5),
+    LightGCNConfig(epochs=5),
+]
 
 
 @pytest.mark.parametrize("baseline", BASELINES, ids=lambda config: type(config).__name__)
