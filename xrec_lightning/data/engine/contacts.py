@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from xrec_lightning import schema
 from xrec_lightning.data.config.tables import ItemsConfig, UsersConfig
 from xrec_lightning.data.raw.contacts import scan_for_contacts
 from xrec_lightning.data.raw.readers import raw_name
@@ -55,8 +54,7 @@ def user_columns(config: UsersConfig | None) -> list[str]:
     """Return the columns that make the text and the profile of a user."""
     if config is None:
         return []
-    names = [*_text_columns(config), *config.profile]
-    return [name for name in dict.fromkeys(names) if raw_name(name) != schema.USER_ID]
+    return list(dict.fromkeys([*_text_columns(config), *config.profile]))
 
 
 def _text_columns(config: ItemsConfig | UsersConfig) -> list[str]:
