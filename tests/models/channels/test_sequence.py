@@ -1,17 +1,20 @@
+import pytest
 import torch
 import torch.nn.functional as F
 
 from xrec_lightning.batches import Catalog, SequenceBatch
 from xrec_lightning.models.channels.knowledge import whitened_vectors
 from xrec_lightning.models.channels.sequence import SequenceChannel, SequenceChannelConfig
+from xrec_lightning.models.sequence.base import EncoderConfig
+from xrec_lightning.models.sequence.hstu import HSTUConfig
 from xrec_lightning.models.sequence.sasrec import SASRecConfig
 
 ENCODER = SASRecConfig(embed_dim=6, max_seq_len=5)
 
 
-def trained_like(catalog: Catalog) -> SequenceChannel:
+def trained_like(catalog: Catalog, encoder: EncoderConfig) -> SequenceChannel:
     torch.manual_seed(0)
-    channel = SequenceChannelConfig(encoder=ENCODER).build(catalog).eval()
+    channel = SequenceChannelConfig(encoder=encoder).build(catalog).eval()
     for parameter in channel.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return channel
@@ -51,10 +54,12 @@ def test_an_untrained_knowledge_table_agrees_with_text_neighbors(
     torch.testing.assert_close(channel.queries(batch)[0, 0], last)
 
 
+@pytest.mark.parametrize("encoder", [ENCODER, HSTUConfig(embed_dim=6, max_seq_len=5)], ids=repr)
 def test_contributions_are_changes_when_interactions_are_removed(
-    catalog: Catalog, batch: SequenceBatch
+    catalog: Catalog, batch: SequenceBatch, encoder: EncoderConfig
 ) -> None:
-    channel = trained_like(catalog)
+    channel = trained_like(catalog, encoder)
+    batch = batch._replace(times=batch.times**2)
     item_ids = torch.tensor([[3, 4], [6, 10], [1, 2]])
     parts = channel.contributions(batch, item_ids)
     keys = channel.keys()[item_ids]
@@ -62,6 +67,7 @@ def test_contributions_are_changes_when_interactions_are_removed(
     alone = batch._replace(
         item_ids=torch.tensor([[1, 7, 8, 0], [9, 0, 0, 0], [0, 0, 0, 0]]),
         domain_ids=torch.tensor([[1, 2, 2, 0], [2, 0, 0, 0], [0, 0, 0, 0]]),
+        times=batch.times[:, [0, 1, 3, 3]],
         state_positions=torch.tensor([[2], [0], [-1]]),
     )
     removed = (keys * channel.queries(alone)).sum(-1)  # position 2 of row 0, position 0 of row 1

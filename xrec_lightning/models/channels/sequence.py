@@ -88,7 +88,7 @@ class SequenceChannel(Channel):
 
     @override
     def queries(self, batch: SequenceBatch) -> Tensor:
-        hidden = self._encode(batch.item_ids, batch.domain_ids)
+        hidden = self._encode(batch.item_ids, batch.domain_ids, batch.times)
         return normalize(last_states(hidden, batch.state_positions))
 
     @override
@@ -106,20 +106,21 @@ class SequenceChannel(Channel):
     def contributions(self, batch: SequenceBatch, item_ids: Tensor) -> Tensor:
         # A user's requests in several domains share one history, which is encoded once.
         length = batch.item_ids.size(1)
-        rows = torch.cat([batch.item_ids, batch.domain_ids, batch.state_positions], dim=1)
-        rows, inverse = torch.unique(rows, dim=0, return_inverse=True)
-        history, domains, states = rows[:, :length], rows[:, length:-1], rows[:, -1:]  # (U, L)
+        parts = [batch.item_ids, batch.domain_ids, batch.times, batch.state_positions]
+        rows, inverse = torch.unique(torch.cat(parts, dim=1), dim=0, return_inverse=True)
+        history, domains, times, states = rows.split([length, length, length, 1], dim=1)  # (U, L)
         removed = torch.arange(length, device=rows.device)
         keep = torch.stack([removed[removed != position] for position in removed])  # (L, L - 1)
         left = states - (states >= removed).long()  # (U, L)
-        shorter = self._encode(history[:, keep].flatten(0, 1), domains[:, keep].flatten(0, 1))
+        shorter = self._encode(*(part[:, keep].flatten(0, 1) for part in (history, domains, times)))
         queries = normalize(last_states(shorter, left.reshape(-1, 1))[:, 0])
         queries = queries.view(len(rows), length, -1)[inverse]  # (B, L, D)
         change = self.queries(batch) - queries * (left >= 0)[inverse][..., None]
         is_cause = (removed <= batch.state_positions)[:, None] & (batch.item_ids > 0)[:, None]
         return self.keys()[item_ids] @ change.transpose(1, 2) * is_cause
 
-    def _encode(self, item_ids: Tensor, domain_ids: Tensor) -> Tensor:
+    def _encode(self, item_ids: Tensor, domain_ids: Tensor, times: Tensor) -> Tensor:
         if item_ids.size(1) == 0:  # nothing is left of a history of one
             return self.item_embedding.weight.new_zeros(len(item_ids), 1, self.width)
-        return self.encoder(self.item_embedding(item_ids) + self.domain_embedding(domain_ids))
+        inputs = self.item_embedding(item_ids) + self.domain_embedding(domain_ids)
+        return self.encoder(inputs, times)

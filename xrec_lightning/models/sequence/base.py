@@ -15,11 +15,13 @@ class SequenceEncoder(nn.Module, ABC):
 
     @override
     @abstractmethod
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, times: Tensor) -> Tensor:
         """Return hidden states; the one at ``t`` sees positions ``0..t`` only.
 
         Args:
             inputs: Embedded histories, right-padded, shape ``(B, L, D)``.
+            times: Times of the interactions in seconds, right-padded, int64, shape ``(B, L)``; an
+                encoder may leave them aside.
 
         Returns:
             Hidden states, shape ``(B, L, D)``; those at padding carry no meaning.
