@@ -53,7 +53,7 @@ WHOLE = {
 
 PARTS = {
     "unknown key": ("spilt: {}", "data.yaml", "`spilt`", "did you mean `split`?"),
-    "unknown key below": ("split: {metod: ratio}", "data.yaml", "`split.metod`", "`method`?"),
+    "unknown key below": ("split: {methood: ratio}", "data.yaml", "`split.methood`", "`method`?"),
     "unknown key of items": ("items: {path: a, txt: [b]}", "data.yaml", "`items.txt`", "`text`?"),
     "number as key": ("3: 4", "data.yaml", "`3`", "valid: anonymize, clean"),
     "number as domain": ("domains: {1: a}", "data.yaml: domains", "key 1", "in quotes, as '1'"),

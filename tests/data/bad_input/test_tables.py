@@ -42,9 +42,9 @@ def npy(values: object) -> bytes:
 REFUSED = {
     "unknown text column": (
         {},
-        LOG + "items: {path: items.csv, text: [titel]}",
+        LOG + "items: {path: items.csv, text: [tittlle]}",
         "items.csv",
-        "`titel`",
+        "`tittlle`",
         "did you mean `title`?",
     ),
     "unknown profile column": (
@@ -56,9 +56,9 @@ REFUSED = {
     ),
     "template with an unknown column": (
         {},
-        LOG + "items: {path: items.csv, template: '{titel}'}",
+        LOG + "items: {path: items.csv, template: '{tittlle}'}",
         "items.csv",
-        "`titel`",
+        "`tittlle`",
         "did you mean `title`?",
     ),
     "template with an open brace": (

@@ -67,9 +67,9 @@ def test_good_keys_pass() -> None:
 @pytest.mark.parametrize(
     ("mapping", "words"),
     [
-        ({"tabel": {}}, "unknown key `tabel`; did you mean `table`?"),
+        ({"tablle": {}}, "unknown key `tablle`; did you mean `table`?"),
         ({3: 4}, "unknown key `3`; valid: labels, names, other, table, title"),
-        ({"table": {"path": "a", "siez": 1}}, "unknown key `table.siez`; did you mean `size`?"),
+        ({"table": {"path": "a", "sizze": 1}}, "unknown key `table.sizze`; did you mean `size`?"),
         ({"table": {"path": "a"}, "other": {"x": 1}}, "unknown key `other.x`; valid: path, size"),
         ({}, "the key `table` is missing"),
         ({"table": {"size": 1}}, "the key `table.path` is missing"),
