@@ -67,7 +67,7 @@ def test_good_keys_pass() -> None:
 @pytest.mark.parametrize(
     ("mapping", "words"),
     [
-        ({"tablle": {}}, "unknown key `tablle`; did you mean `table`?"),
+        ({"tabble": {}}, "unknown key `tabble`; did you mean `table`?"),
         ({3: 4}, "unknown key `3`; valid: labels, names, other, table, title"),
         ({"table": {"path": "a", "sizze": 1}}, "unknown key `table.sizze`; did you mean `size`?"),
         ({"table": {"path": "a"}, "other": {"x": 1}}, "unknown key `other.x`; valid: path, size"),
