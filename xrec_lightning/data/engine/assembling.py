@@ -11,7 +11,7 @@ from xrec_lightning import schema
 from xrec_lightning.data.engine.cleaning import CleanShard, RawShard, clean_shard, read_ids
 from xrec_lightning.data.engine.engines import Engine
 from xrec_lightning.data.engine.indexing import FinalIndex
-from xrec_lightning.data.engine.shards import Shards, Vocabulary, unpack_pairs
+from xrec_lightning.data.engine.shards import USERS, Shards, Vocabulary, unpack_pairs
 from xrec_lightning.data.engine.splitting import (
     SplitShard,
     cut_shard,
@@ -137,7 +137,11 @@ def index_tables(
     )
     ids = pl.concat(
         [
-            decode(pl.Series(part.users), shards.users(shard), vocabulary.first_users[shard])
+            decode(
+                pl.Series(part.users),
+                shards.frames.take(USERS, shard)[schema.USER_ID],
+                vocabulary.first_users[shard],
+            )
             for shard, part in enumerate(split.parts)
         ]
     )

@@ -77,9 +77,12 @@ def join_items(pairs: pl.DataFrame, rows: pl.DataFrame, only_domain: str | None)
         rows: The items of the catalog, from `merge_items`.
         only_domain: The only domain of the log, None where there are several.
     """
-    listed = rows.select(schema.ITEM_ID, pl.col(LISTED).alias(schema.DOMAIN)).explode(schema.DOMAIN)
-    if rows[LISTED].null_count() == len(rows):
-        listed = listed.with_columns(pl.lit(only_domain, pl.String).alias(schema.DOMAIN))
+    if rows[LISTED].list.len().sum():
+        listed = rows.select(schema.ITEM_ID, pl.col(LISTED).alias(schema.DOMAIN))
+        listed = listed.explode(schema.DOMAIN)
+    else:
+        domain = pl.lit(only_domain, pl.String).alias(schema.DOMAIN)
+        listed = rows.select(schema.ITEM_ID, domain)
     domains = (
         pl.concat([pairs.select(schema.ITEM_ID, schema.DOMAIN), listed])
         .drop_nulls()
