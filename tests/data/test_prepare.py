@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,46 @@ def test_a_killed_run_leaves_no_half_folder(make_config: MakeConfig, tmp_path: P
     folder = prepare(load_config(yaml))
     assert list((tmp_path / "prepared").iterdir()) == [folder]
     Prepared.open(folder)
+
+
+TWICE = """
+import sys
+from pathlib import Path
+from xrec_lightning.data.config.load import load_config
+from xrec_lightning.data.prepare import prepare
+
+config = load_config(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+print(prepare(config, rows_per_shard=int(sys.argv[2])))
+"""
+
+
+def test_processes_at_once_make_one_folder(make_config: MakeConfig, tmp_path: Path) -> None:
+    make_config(items=None)
+    yaml = tmp_path / "data.yaml"
+    yaml.write_text(f"interactions: {{path: {tmp_path}/log.csv}}\noutput: {tmp_path}/prepared\n")
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", TWICE, str(yaml), rows_per_shard],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env=environment,
+                    text=True,
+                )
+            )
+            for rows_per_shard in ("1", "1000")
+        ]
+        assert [str(each.stdout and each.stdout.readline()) for each in processes] == [
+            "ready\n"
+        ] * 2
+        printed = [each.communicate("go\n")[0] for each in processes]
+    (folder,) = (tmp_path / "prepared").iterdir()
+    assert printed == [f"{folder}\n"] * 2
+    assert Prepared.open(folder).manifest["counts"]["interactions"] == 6
 
 
 JOURNEY = Path("configs/data/complete_journey.yaml")

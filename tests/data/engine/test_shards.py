@@ -274,3 +274,24 @@ def test_pairs_are_packed_whether_dense_or_not(num_items: int) -> None:
     names = shards.unpack_pairs([packed, packed[:1]], ids, pl.Series(["a", "b", "c"]))
     assert names.rows() == [("i1", "a"), ("i1", "c"), (f"i{num_items}", "b")]
     assert shards.pack_pairs(rows.clear()).tolist() == []
+
+
+@pytest.mark.parametrize("ties", ["shuffle", "file"])
+def test_files_that_follow_each_other_are_one_file(
+    same_folder: SameFolder, tmp_path: Path, ties: str
+) -> None:
+    generator = np.random.default_rng(0)
+    rows = [f"u{user},i{item}" for user, item in generator.integers(0, 9, (60, 2))]
+    folders = []
+    for name, cuts, rows_per_shard in (("one", [60], 10**6), ("two", [7, 7, 41, 60], 15)):
+        paths = []
+        for start, end in zip([0, *cuts], cuts, strict=False):
+            paths.append(tmp_path / f"{name}{start}-{end}.csv")
+            paths[-1].write_text("\n".join(["user_id,item_id", *rows[start:end]]) + "\n")
+        log = InteractionsConfig(path=[str(path) for path in paths], order="file")
+        output = str(tmp_path / name)
+        config = PrepareConfig(interactions=log, split=SplitConfig(ties=ties), output=output)
+        folders.append(prepare(config, rows_per_shard=rows_per_shard))
+    same_folder(*folders, IGNORED)
+    times = Prepared.open(folders[0]).interactions().collect()["timestamp"]
+    assert times.is_unique().all()
