@@ -21,7 +21,7 @@ SECONDS_A_DAY = 86400
 class RecentPopularityConfig(BaselineConfig):
     """Settings of a `RecentPopularity`."""
 
-    days: float = 7.0
+    days: float = 90.0
     """Days before the end of training that count."""
 
     def __post_init__(self) -> None:
