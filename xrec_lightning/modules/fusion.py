@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
@@ -21,8 +20,8 @@ from xrec_lightning.models.calibration import (
 )
 from xrec_lightning.models.channels.base import ChannelConfig
 from xrec_lightning.models.fusion import FusionScorer
-from xrec_lightning.models.losses import sampled_softmax_loss
 from xrec_lightning.models.negatives import NegativesConfig, UniformNegativesConfig
+from xrec_lightning.models.objectives import Comparison, LossConfig, SampledSoftmaxLossConfig
 from xrec_lightning.modules.ranking import RankingModule
 
 
@@ -36,13 +35,15 @@ class _DomainTargets(NamedTuple):
     negative_ids: Tensor
     """Shape ``(S,)``."""
     log_expected: Tensor | None
-    """Correction of the negatives, then 0 for the dislikes, shape ``(S + K,)``."""
-    is_excluded: Tensor
-    """Negatives, then dislikes, that do not count for a target, shape ``(T, S + K)``."""
+    """Correction of the negatives, shape ``(S,)``."""
+    num_candidates: int
+    """Items that the negatives are drawn from."""
+    is_no_dislike: Tensor | None
+    """Dislikes that do not count for a target, shape ``(T, K)``."""
 
 
 class FusionRecommender(RankingModule):
-    """Score items by channels, each trained with a softmax over the target's own domain.
+    """Score items by channels, each trained to find the target among its own domain.
 
     Before each validation of a fit the channels' weights are fitted on validation targets.
 
@@ -53,6 +54,8 @@ class FusionRecommender(RankingModule):
             fewer items is ranked in full.
         negatives: How they are drawn; uniformly by default. What a user dislikes counts once more
             as a negative of the user's own targets in its domain.
+        loss: What is trained on targets and negatives; the sampled softmax by default. With a loss
+            over all items of the domain, ``num_negatives`` has no say.
         temperature: Temperature of the cosine logits before training.
         popularity_prior: Bias of an item before training, for each unit of the logarithm of its
             training events plus one; helps where training is short.
@@ -63,6 +66,9 @@ class FusionRecommender(RankingModule):
         optimizer: Optimizer of all parameters.
         metrics: Ranking metrics of validation and test; the usual ones when not given.
         top_k: Items a row of ``predict`` returns.
+
+    Raises:
+        ValueError: If negatives are chosen for a loss that takes all items.
     """
 
     train_counts: Tensor
@@ -73,6 +79,7 @@ class FusionRecommender(RankingModule):
         channels: list[ChannelConfig],
         num_negatives: int = 512,
         negatives: NegativesConfig | None = None,
+        loss: LossConfig | None = None,
         temperature: float = 0.07,
         popularity_prior: float = 0.0,
         calibration_targets: int = 2048,
@@ -83,6 +90,14 @@ class FusionRecommender(RankingModule):
     ) -> None:
         super().__init__(catalog, metrics, top_k)
         self.scorer = FusionScorer(catalog, channels, temperature, popularity_prior)
+        self.loss = loss or SampledSoftmaxLossConfig()
+        if self.loss.needs_all:
+            if negatives is not None:
+                raise ValueError(
+                    f"model.init_args.negatives: {type(self.loss).__name__} takes all items of the "
+                    "domain; leave negatives out"
+                )
+            num_negatives = catalog.num_items
         self.negatives = (negatives or UniformNegativesConfig()).build(catalog, num_negatives)
         self.calibration_targets = calibration_targets
         self.cold_tolerance = cold_tolerance
@@ -120,17 +135,19 @@ class FusionRecommender(RankingModule):
                 disliked_logits = disliked_logits + bias[batch.disliked_ids][:, None]  # (B, P, K)
             losses = [queries.flatten()[:0]]  # keeps the graph when no target is there
             for each in targets:
-                query = queries[each.is_here]
-                target_logits = (query * keys[each.target_ids]).sum(dim=-1) + bias[each.target_ids]
-                negative_logits = query @ keys[each.negative_ids].T + bias[each.negative_ids]
-                if disliked_logits is not None:
-                    disliked = disliked_logits[each.is_here]
-                    negative_logits = torch.cat([negative_logits, disliked], dim=1)
-                losses.append(
-                    sampled_softmax_loss(
-                        target_logits, negative_logits, each.is_excluded, each.log_expected
-                    )
+                disliked = None if disliked_logits is None else disliked_logits[each.is_here]
+                comparison = Comparison(
+                    queries=queries[each.is_here],
+                    keys=keys,
+                    bias=bias,
+                    target_ids=each.target_ids,
+                    negative_ids=each.negative_ids,
+                    log_expected=each.log_expected,
+                    num_candidates=each.num_candidates,
+                    disliked_logits=disliked,
+                    is_no_dislike=each.is_no_dislike,
                 )
+                losses.append(self.loss.losses(comparison))
             rows.append(torch.cat(losses))
         return torch.stack(rows)
 
@@ -138,17 +155,19 @@ class FusionRecommender(RankingModule):
         is_here = batch.target_domain_ids == domain
         target_ids = batch.target_ids[is_here]
         negative_ids, log_expected = self.negatives.sample(domain, target_ids)
-        negative_ids = negative_ids.to(target_ids.device)
-        is_excluded = target_ids[:, None] == negative_ids
-        num_disliked = batch.disliked_ids.size(1)
-        if num_disliked > 0:
+        is_no_dislike = None
+        if batch.disliked_ids.size(1) > 0:
             disliked_ids = batch.disliked_ids[is_here.nonzero()[:, 0]]  # (T, K)
-            is_none = ~self.is_candidate[domain][disliked_ids]
-            is_none |= disliked_ids == target_ids[:, None]
-            is_excluded = torch.cat([is_excluded, is_none], dim=1)
-        if log_expected is not None:
-            log_expected = F.pad(log_expected.to(target_ids.device), (0, num_disliked))
-        return _DomainTargets(is_here, target_ids, negative_ids, log_expected, is_excluded)
+            is_no_dislike = ~self.is_candidate[domain][disliked_ids]
+            is_no_dislike |= disliked_ids == target_ids[:, None]
+        return _DomainTargets(
+            is_here=is_here,
+            target_ids=target_ids,
+            negative_ids=negative_ids.to(target_ids.device),
+            log_expected=None if log_expected is None else log_expected.to(target_ids.device),
+            num_candidates=len(self.negatives.pools[domain - 1]),
+            is_no_dislike=is_no_dislike,
+        )
 
     def _relative_weights(self, batch: SequenceBatch) -> Tensor:
         """Return the weights of the targets, 1 on average, in the order of `losses`, ``(T,)``."""
