@@ -141,7 +141,8 @@ def test_demo_compares_the_models_of_its_table() -> None:
     stages = load_pipeline(CONFIGS / "demo" / "pipeline.yaml").stages
     report = next(stage for stage in stages if stage.name == "report")
     models = [argument.partition("=")[0] for argument in report.args if argument[0] != "-"]
-    assert models == ["popularity", "transition", "item_knn", "text_knn", "sequence", "fused"]
+    baselines = ["popularity", "recent_popularity", "transition", "item_knn", "text_knn"]
+    assert models == [*baselines, "sequence", "fused"]
 
 
 def test_every_config_is_of_a_tested_kind() -> None:
