@@ -67,8 +67,11 @@ def shrink(tiny_dataset: Path, tiny_store: Path, tiny_language: str) -> Any:
             for key, each in value.items()
         }
         if value.get("class_path") in NARROW:
-            narrow = NARROW[value["class_path"]]
-            shrunken["init_args"] = {**shrunken.get("init_args", {}), **narrow}
+            given = shrunken.get("init_args", {})
+            shrunken["init_args"] = {**given, **NARROW[value["class_path"]]}
+            if "encoder" in given:
+                own = {**given["encoder"].get("init_args", {}), "embed_dim": 8}
+                shrunken["init_args"]["encoder"] = {**given["encoder"], "init_args": own}
         return shrunken
 
     return shrunk
