@@ -118,7 +118,7 @@ def _build(
     rows_per_shard: int,
     steps: Steps,
 ) -> None:
-    work = folder / _WORK
+    work = (folder / _WORK).absolute()
     opened = open_inputs(config, inputs, work, engine, rows_per_shard)
     in_memory = engine.shares_memory and opened.log.num_shards == 1
     shards = Shards(config, opened.log, MemoryWorkspace() if in_memory else FolderWorkspace(work))

@@ -65,6 +65,19 @@ def test_the_folder_is_that_of_one_process(
     assert Prepared.open(local).dislikes is not None
 
 
+def test_workers_in_another_folder_find_relative_paths(
+    engine: RayEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{user},{item},{item}" for user in "uvw" for item in range(4)]
+    Path("log.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n")
+    log = InteractionsConfig(path="log.csv")
+    folder = prepare(PrepareConfig(interactions=log, output="out"), engine)
+    assert folder.parent == Path("out")
+    assert Prepared.open(folder).manifest["inputs"][0]["path"] == "log.csv"
+    assert list(Path("out").iterdir()) == [folder]
+
+
 def test_what_is_wrong_in_a_task_is_said_and_leaves_nothing(
     engine: RayEngine, tmp_path: Path
 ) -> None:

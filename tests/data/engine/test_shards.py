@@ -74,10 +74,11 @@ def test_cleaning_in_shards_is_cleaning(
     assert reasons["before the last 15 days"] > 0
 
 
+ITEMS = ["1", "2", "10", "x y", "ü"]
 ENOUGH = [
-    (user, item, "a", str(day), "buy", "4")
-    for user in ("ann", "cy", "f")
-    for day, item in enumerate(["1", "2", "10", "x y"])
+    (user, ITEMS[(day + number) % 5], "ab"[(day + number) % 2], str(day), "buy", "4")
+    for number, user in enumerate(["ann", "cy", "f", "g", "h"])
+    for day in range(5)
 ] + [("cy", "2", "a", "1", "no", "")]
 """Rows from which every split has targets."""
 ROWS = st.lists(

@@ -89,6 +89,8 @@ def open_log(
     Raises:
         InputError: If a file lacks a required or a mapped column, or cannot be read.
     """
+    # Workers may have another working directory.
+    files = [SourceFile(file.path.absolute(), file.name) for file in files]
     names = pl.Enum([file.name for file in files])
     found = [read_log(file, config, names).collect_schema().names() for file in files]
     columns = list(dict.fromkeys(name for each in found for name in each))
