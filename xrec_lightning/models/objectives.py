@@ -117,14 +117,14 @@ class ChunkedSoftmaxLossConfig(LossConfig):
 
     needs_all: ClassVar[bool] = True
 
-    block_size: int = 1024
+    block_size: int = 512
     """Targets and items of a block; it holds the square of it."""
 
     def __post_init__(self) -> None:
         if self.block_size < 1:
             raise ValueError(
                 f"ChunkedSoftmaxLossConfig.block_size is {self.block_size}: set it to 1 or more, "
-                "e.g. 1024"
+                "e.g. 512"
             )
 
     @override
