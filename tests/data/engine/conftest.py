@@ -112,7 +112,7 @@ def make_rich(tmp_path: Path) -> Callable[..., PrepareConfig]:
         (tmp_path / "links.csv").write_text(
             "left_id,right_id,kind\n"
             + "".join(f"u{user},U{user},user\n" for user in range(5))
-            + "i10,j10,item\nu19,,user\nnobody,noone,user\n"
+            + "i10,j10,item\nu19,,user\nnobody,nowhere,user\n"
         )
         (tmp_path / "triples.csv").write_text(
             "head,relation,tail\ni1,made_by,Acme\ni2,made_by,Acme\ni1,goes_with,i2\ni3,made_by,\n"

@@ -139,7 +139,7 @@ def write_and_prepare(
         assert left == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=ROWS, split=SPLIT, clean=CLEAN, data=st.data())
 def test_order_files_and_shards_change_nothing(
     same_folder: SameFolder,
@@ -169,7 +169,7 @@ def test_order_files_and_shards_change_nothing(
         same_folder(whole, parts, IGNORED)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=ROWS)
 def test_leave_one_out_targets_are_those_of_a_plain_count(rows: list[tuple[str, ...]]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
