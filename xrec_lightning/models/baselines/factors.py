@@ -127,7 +127,7 @@ class FactorBaseline(Baseline):
         table = (INITIAL_SCALE * torch.randn(size, generator=generator)).to(device)
         draw = NegativePairs(triples, self.pools, self.num_items)
         table.requires_grad_()
-        optimizer = Adam([table], lr=config.learning_rate)
+        optimizer = Adam([table], lr=config.learning_rate, fused=True)
         with torch.enable_grad():
             for _ in range(config.epochs):
                 order = torch.randperm(len(triples), generator=generator)
