@@ -53,7 +53,7 @@ def test_weights_are_ridge_regressions_on_the_other_items(
 
 
 def test_joint_scores_come_from_the_whole_history(catalog: Catalog, batch: SequenceBatch) -> None:
-    model = fitted(EASEConfig(regularization=2.0), catalog, batch)
+    model = fitted(EASEConfig(regularization=2.0, scope="joint"), catalog, batch)
     expected = reference(list(range(1, 11)), batch)
     scores = model.scores(batch) - model.popularity_prior()
     np.testing.assert_allclose(scores.numpy(), expected, atol=1e-5)
@@ -67,7 +67,7 @@ def test_scores_of_a_domain_come_from_its_items(catalog: Catalog, batch: Sequenc
 
 
 def test_a_repeated_item_of_the_history_counts_once(catalog: Catalog, batch: SequenceBatch) -> None:
-    model = fitted(EASEConfig(), catalog, batch)
+    model = fitted(EASEConfig(scope="joint"), catalog, batch)
     once, twice = (
         model.scores(batch._replace(item_ids=torch.tensor([row] * 3)))
         for row in ([1, 2, 0], [1, 2, 1])
@@ -86,15 +86,16 @@ def test_too_many_items_say_what_they_would_need(catalog: Catalog) -> None:
         num_items=50_000, train_counts=counts, candidates=(torch.arange(1, 50_001),)
     )
     with pytest.raises(ValueError, match=r"50,000 items needs 9\.3 GiB.*scope to domain"):
-        EASEConfig().build(large)
+        EASEConfig(scope="joint").build(large)
     with pytest.raises(
         ValueError, match=r"max_items is 5: raise it if there is so much memory, or"
     ):
-        EASEConfig(max_items=5, scope="domain").build(catalog)
+        EASEConfig(max_items=5).build(catalog)
 
 
 def test_items_without_training_do_not_count_against_the_limit(catalog: Catalog) -> None:
-    assert EASEConfig(max_items=10).build(catalog).scopes[0].tolist() == list(range(1, 11))
+    model = EASEConfig(max_items=10, scope="joint").build(catalog)
+    assert model.scopes[0].tolist() == list(range(1, 11))
 
 
 def test_a_singular_matrix_asks_for_more_regularization() -> None:

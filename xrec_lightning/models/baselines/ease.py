@@ -26,9 +26,9 @@ class EASEConfig(BaselineConfig):
 
     regularization: float = 500.0
     """Added to the diagonal of the item-item counts: shrinks the weights of rare items most."""
-    scope: Literal["joint", "domain"] = "joint"
-    """`joint` learns one matrix over the items of all domains, so that a history in one domain
-    speaks for items of another; `domain` learns one matrix a domain, which needs less memory."""
+    scope: Literal["joint", "domain"] = "domain"
+    """`domain` learns one matrix a domain, which needs less memory; `joint` learns one over the
+    items of all domains, so that a history in one domain speaks for items of another."""
     max_items: int = 30_000
     """Most trained items of one matrix: it holds its square in memory, 3.4 GiB at 30,000."""
 
