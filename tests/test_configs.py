@@ -144,8 +144,8 @@ def test_demo_compares_the_models_of_its_table() -> None:
     stages = load_pipeline(CONFIGS / "demo" / "pipeline.yaml").stages
     report = next(stage for stage in stages if stage.name == "report")
     models = [argument.partition("=")[0] for argument in report.args if argument[0] != "-"]
-    baselines = ["popularity", "recent_popularity", "transition", "item_knn", "text_knn"]
-    assert models == [*baselines, "sequence", "fused"]
+    baselines = ["popularity", "recent_popularity", "transition", "item_knn", "ease"]
+    assert models == [*baselines, "text_knn", "sequence", "fused"]
 
 
 def test_every_config_is_of_a_tested_kind() -> None:
