@@ -22,14 +22,14 @@ from xrec_lightning.data.engine.shards import Shards
 from xrec_lightning.data.engine.workspace import MemoryWorkspace
 from xrec_lightning.data.engine.writing import write_sequences
 from xrec_lightning.data.prepare import ROWS_PER_SHARD, prepare
-from xrec_lightning.data.raw.inputs import find_inputs
+from xrec_lightning.data.raw.inputs import Inputs, find_inputs
 from xrec_lightning.data.steps.targets import make_targets
 
 
-def run_part(config: PrepareConfig, folder: Path, with_targets: bool) -> None:
+def run_part(config: PrepareConfig, inputs: Inputs, folder: Path, with_targets: bool) -> None:
     """Read, index, clean and split, and write the sequence store; and the targets if wanted."""
     engine = LocalEngine()
-    opened = open_inputs(config, find_inputs(config), folder, engine, ROWS_PER_SHARD)
+    opened = open_inputs(config, inputs, folder, engine, ROWS_PER_SHARD)
     shards = Shards(config, opened.log, MemoryWorkspace())
     clean = clean_log(shards, opened.items, engine)
     split = split_log(shards, clean, opened.items, engine)
@@ -48,6 +48,7 @@ def run_part(config: PrepareConfig, folder: Path, with_targets: bool) -> None:
 
 if __name__ == "__main__":
     kind, data = sys.argv[1], load_config(Path(sys.argv[2]))
+    found = find_inputs(data)  # hashes the files, which only the full run counts
     with (
         tempfile.TemporaryDirectory() as temporary,
         measured("xrec-lightning", "polars", "numpy") as facts,
@@ -57,4 +58,4 @@ if __name__ == "__main__":
             prepare(data, seconds=seconds)
             facts["steps"] = seconds
         else:
-            run_part(data, Path(temporary), with_targets=kind == "ready")
+            run_part(data, found, Path(temporary), with_targets=kind == "ready")

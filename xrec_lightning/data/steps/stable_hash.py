@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 _GAMMA = 0x9E3779B97F4A7C15
 _FACTORS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _SHIFTS = (30, 27, 31)
+_CHUNK = 1 << 14
+"""Rows that are hashed at a time: their arrays stay in the cache."""
 _MAX = 0xFFFFFFFFFFFFFFFF
 
 
@@ -31,10 +33,16 @@ def stable_hash(seed: int, stream: Stream, *keys: NDArray[np.integer]) -> NDArra
         stream: What the hash decides.
         keys: Arrays of one shape.
     """
-    state = _mix(np.array([seed & _MAX], dtype=np.uint64))
-    for key in (np.array([stream]), *keys):
-        state = _mix(key.astype(np.uint64) ^ state)
-    return state
+    start = _mix(np.array([seed & _MAX], dtype=np.uint64))
+    start = _mix(start ^ np.uint64(stream))
+    hashes = np.empty(np.shape(keys[0]), dtype=np.uint64)
+    for first in range(0, len(hashes), _CHUNK):
+        rows = slice(first, first + _CHUNK)
+        state = start
+        for key in keys:
+            state = _mix(key[rows].astype(np.uint64) ^ state)
+        hashes[rows] = state
+    return hashes
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
