@@ -70,10 +70,7 @@ def clean_shard(
 ) -> CleanShard:
     """Drop the interactions that cannot or shall not be used, and order the others."""
     config = shards.config
-    rows = _encode(shards, vocabulary, shard)
-    rows, unusable = _drop(rows, _before_order(shards, vocabulary, shard))
-    rows = rows.drop(VALUE)  # where the time is read there is none
-    rows = sort_flat(add_order(rows, config.split.ties), config.seed)
+    rows, unusable = _in_order(shards, vocabulary, shard)
     rows, unwanted = _drop(rows, [repeats.flag_duplicates, *_busy_users(config.clean.max_per_hour)])
     rows, dislikes = events.part_dislikes(rows, config.events)
     rows, outdated = _drop(rows, _after_order(shards))
@@ -88,6 +85,19 @@ def clean_shard(
         candidates=_find_candidates(shards, kept, vocabulary, cold_domain),
         first_rejected=rejected.sort(SOURCE, ROW).head(1),
     )
+
+
+def _in_order(
+    shards: Shards, vocabulary: Vocabulary, shard: int
+) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Return the interactions that can be used, in flat order, and the others, by reason."""
+    config = shards.config
+    flags = _before_order(shards, vocabulary, shard)
+    usable, dropped = _drop(_encode(shards, vocabulary, shard), flags)
+    # Where the time is read there is no value; a frame that nobody else holds is sorted in place.
+    last = [usable.drop(VALUE)]
+    del usable
+    return sort_flat(add_order(last.pop(), config.split.ties), config.seed), dropped
 
 
 def _find_candidates(

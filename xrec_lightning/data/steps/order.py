@@ -44,10 +44,14 @@ def sort_flat(interactions: pl.DataFrame, seed: int) -> pl.DataFrame:
     rows = _flat_rows(interactions, seed)
     if rows is None:
         return interactions
-    if not _is_time(interactions):
-        return interactions[rows]
-    # The same column twice is moved once.
-    return interactions.drop(ORDER)[rows].with_columns(pl.col(schema.TIMESTAMP).alias(ORDER))
+    is_time, names = _is_time(interactions), interactions.columns
+    rest = interactions.drop(ORDER) if is_time else interactions.clone()
+    del interactions
+    # One column after the other, so that a caller who keeps no frame holds no column twice.
+    moved = [rest.drop_in_place(name).gather(rows) for name in rest.columns]
+    if is_time:  # the same column twice is moved once
+        moved += [each.alias(ORDER) for each in moved if each.name == schema.TIMESTAMP]
+    return pl.DataFrame(moved).select(names)
 
 
 def _flat_rows(interactions: pl.DataFrame, seed: int) -> pl.Series | None:
