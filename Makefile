@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+ONE_THREAD := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all check lint format types imports bench clean
@@ -22,11 +23,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## run every stage on the shipped data; minutes, then seconds
 	$(BIN)/xrec run configs/demo/pipeline.yaml
 
-test: $(STAMP) ## run the tests with branch coverage
-	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term
+test: $(STAMP) ## run the tests with branch coverage, two processes of one thread each
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow' --cov --cov-report=term
 
 test-all: $(STAMP) ## run the slow tests too
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 check: lint types imports test ## all that CI runs
 

@@ -60,7 +60,7 @@ def by_hand(compared: Comparison, row: int) -> tuple[Tensor, Tensor]:
         (GBCELossConfig(calibration=1.0), bce_loss, 6 / 24),
         (BPRLossConfig(), bpr_loss, None),
     ],
-    ids=repr,
+    ids=lambda value: getattr(value, "__name__", repr(value)),
 )
 def test_a_target_is_told_apart_from_the_other_negatives_and_its_own_dislikes(
     config: LossConfig, function: object, power: float | None, has_dislikes: bool
