@@ -19,8 +19,15 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 
+
 NUM_USERS = 24
 NUM_ITEMS = 30
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Give every test the same random numbers, whatever ran before it in its process."""
+    torch.manual_seed(0)
 
 
 def tiny_log(seed: int = 0) -> pl.DataFrame:

@@ -55,7 +55,7 @@ def test_merged_model_equals_the_tuned_one_which_stays_tunable(
 ) -> None:
     config = TowerConfig(model=tiny_language)
     merged = merge_adapter(tuned.model)
-    torch.testing.assert_close(vectors(merged, config), tuned(TEXT), atol=1e-5, rtol=0)
+    torch.testing.assert_close(vectors(merged, config), tuned(TEXT), atol=1e-5, rtol=1e-5)
     assert has_adapter(tuned.model)
     assert not has_adapter(merged)
     assert not torch.allclose(vectors(config.load(), config), tuned(TEXT), atol=1e-3)
@@ -66,7 +66,7 @@ def test_a_saved_adapter_loads_onto_the_base_model(
 ) -> None:
     save_adapter(tuned.model, tmp_path)
     config = TowerConfig(model=tiny_language, adapter=str(tmp_path))
-    torch.testing.assert_close(config.build().eval()(TEXT), tuned(TEXT), atol=1e-5, rtol=0)
+    torch.testing.assert_close(config.build().eval()(TEXT), tuned(TEXT), atol=1e-5, rtol=1e-5)
 
 
 def test_a_folder_without_adapter_is_refused(tiny_language: str, tmp_path: Path) -> None:
