@@ -1,23 +1,6 @@
 """Names that every part agrees on."""
 
-import polars as pl
-
 from xrec_lightning import schema
-
-
-def test_buckets_start_where_the_design_says() -> None:
-    counts = pl.DataFrame({"count": [0, 1, 3, 4, 15, 16, 1000]})
-    buckets = counts.select(schema.popularity_bucket(pl.col("count"))).to_series()
-    assert [schema.BUCKETS[bucket] for bucket in buckets] == [
-        "cold",
-        "tail",
-        "tail",
-        "mid",
-        "mid",
-        "head",
-        "head",
-    ]
-    assert buckets.dtype == pl.UInt8
 
 
 def test_no_domain_can_be_taken_for_a_slice() -> None:

@@ -106,13 +106,3 @@ def slice_column(name: str) -> str:
         'slice_cold'
     """
     return f"slice_{name}"
-
-
-def popularity_bucket(train_count: pl.Expr) -> pl.Expr:
-    """Return the index into `BUCKETS` of items with ``train_count`` training events, as UInt8."""
-    tail, mid, head = BUCKET_STARTS[1:]
-    return (
-        (train_count >= tail).cast(pl.UInt8)
-        + (train_count >= mid).cast(pl.UInt8)
-        + (train_count >= head).cast(pl.UInt8)
-    )

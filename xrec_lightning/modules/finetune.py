@@ -19,7 +19,7 @@ from xrec_lightning.models.language.tuning import (
     merge_adapter,
     save_adapter,
 )
-from xrec_lightning.modules.optim import trainable, warmup_decay
+from xrec_lightning.modules.optim import trainable, with_warmup_decay
 
 BASE = "base_fingerprint"
 
@@ -57,12 +57,7 @@ class LanguageFineTuner(LightningModule):
     @override
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimizer(trainable(self))
-        steps = self.trainer.estimated_stepping_batches
-        schedule = warmup_decay(optimizer, steps, self.warmup_share)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return with_warmup_decay(optimizer, self.trainer, self.warmup_share)
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Optimizers of fine-tuning: trainable weights only, warm-up, then linear decay."""
 
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -28,3 +30,11 @@ def warmup_decay(optimizer: Optimizer, total_steps: float, warmup_share: float) 
         return min(rise, fall)
 
     return LambdaLR(optimizer, factor)
+
+
+def with_warmup_decay(
+    optimizer: Optimizer, trainer: Trainer, warmup_share: float
+) -> OptimizerLRScheduler:
+    """Return what `configure_optimizers` does: an optimizer whose rate follows `warmup_decay`."""
+    schedule = warmup_decay(optimizer, trainer.estimated_stepping_batches, warmup_share)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -14,7 +14,7 @@ from xrec_lightning.batches import Catalog, MaskedTextBatch
 from xrec_lightning.metrics.language import MaskedTokenMetrics
 from xrec_lightning.models.language.folder import save_model
 from xrec_lightning.models.language.mlm import MaskedLanguageModel
-from xrec_lightning.modules.optim import trainable, warmup_decay
+from xrec_lightning.modules.optim import trainable, with_warmup_decay
 
 
 class KnowledgePretrainer(LightningModule):
@@ -56,12 +56,7 @@ class KnowledgePretrainer(LightningModule):
     @override
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimizer(trainable(self))
-        steps = self.trainer.estimated_stepping_batches
-        schedule = warmup_decay(optimizer, steps, self.warmup_share)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return with_warmup_decay(optimizer, self.trainer, self.warmup_share)
 
     @override
     def training_step(self, batch: MaskedTextBatch, batch_idx: int) -> Tensor:

@@ -22,6 +22,7 @@ def test_indices_start_at_one_and_follow_the_sorted_ids() -> None:
     assert events.columns == ["user_index", "item_index", "domain_index", "timestamp"]
     assert events.rows() == [(12, 2, 2, 1), (11, 1, 1, 2), (None, 2, None, 3)]
     assert set(events.dtypes[:3]) == {pl.Int32}
+    assert vocab.with_ids(events, ids, first_user=11).select(ROWS.columns).equals(ROWS)
 
 
 @given(st.lists(st.text(min_size=1)))

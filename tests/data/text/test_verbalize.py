@@ -7,7 +7,6 @@ from xrec_lightning.data.text.verbalize import (
     domain_labels,
     fill_template,
     parse_template,
-    refuse_unknown_columns,
     split_tags,
     template_columns,
     verbalize,
@@ -105,11 +104,9 @@ def test_broken_templates_are_refused(template: str, message: str) -> None:
         parse_template(template, "items.template")
 
 
-def test_unknown_columns_are_refused_with_the_nearest_name() -> None:
-    parts = parse_template("{title} [{brnd}]", "items.template")
-    assert template_columns(parts) == ["title", "brnd"]
-    with pytest.raises(InputError, match=r"unknown column `{brnd}`; did you mean `brand`"):
-        refuse_unknown_columns(parts, ["title", "brand"], "items.template")
+def test_a_template_tells_its_columns() -> None:
+    parts = parse_template("{title} [{brand}] {title}", "items.template")
+    assert template_columns(parts) == ["title", "brand"]
 
 
 def test_columns_of_a_template_may_have_other_names_in_the_frame() -> None:

@@ -1,15 +1,14 @@
 """Behavior logs as batches of histories and targets."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
 import torch
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
@@ -17,6 +16,7 @@ from xrec_lightning.data.behavior.augment import AugmentationConfig, Ints
 from xrec_lightning.data.behavior.samplers import Locality, WindowSampler
 from xrec_lightning.data.behavior.sequences import Dislikes, Histories, Targets, TrainingWindows
 from xrec_lightning.data.catalog import read_catalog
+from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
@@ -106,7 +106,8 @@ class BehaviorDataModule(LightningDataModule):
 
     @override
     def train_dataloader(self) -> DataLoader[SequenceBatch]:
-        world_size, rank = self._world()
+        trainer = self.trainer
+        world_size, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
         sampler = WindowSampler(
             self.histories,
             self.max_seq_len,
@@ -124,7 +125,7 @@ class BehaviorDataModule(LightningDataModule):
             max_dislikes=self.max_dislikes,
         )
         # The sampler yields whole batches, which the dataset cuts from whole arrays.
-        return DataLoader(windows, batch_size=None, sampler=sampler, collate_fn=_as_it_is)
+        return DataLoader(windows, batch_size=None, sampler=sampler, collate_fn=as_it_is)
 
     @override
     def val_dataloader(self) -> DataLoader[SequenceBatch]:
@@ -234,21 +235,8 @@ class BehaviorDataModule(LightningDataModule):
         return joined[ITEM_INDEX].fill_null([]).alias(EXTRA_SEEN)
 
     def _rows(self, targets: pl.DataFrame) -> DataLoader[SequenceBatch]:
-        rows: Dataset[SequenceBatch] = Targets(self.histories, targets, self.max_seq_len)
-        world_size, rank = self._world()
-        # Lightning's own sampler would repeat targets to give every process as many.
-        sampler = UnrepeatedDistributedSampler(
-            rows, num_replicas=world_size, rank=rank, shuffle=False
-        )
-        return DataLoader(
-            rows, batch_size=self.eval_batch_size, sampler=sampler, collate_fn=_as_it_is
-        )
-
-    def _world(self) -> tuple[int, int]:
-        """Return the number of processes and the rank of this one."""
-        if self.trainer is None:
-            return 1, 0
-        return self.trainer.world_size, self.trainer.global_rank
+        rows = Targets(self.histories, targets, self.max_seq_len)
+        return loader_in_order(rows, self.eval_batch_size, self.trainer)
 
 
 def _open_histories(prepared: Prepared) -> Histories:
@@ -262,8 +250,3 @@ def _open_histories(prepared: Prepared) -> Histories:
         dislikes=None if prepared.dislikes is None else Dislikes(*prepared.dislikes),
         is_ordered=prepared.manifest["config"]["split"]["ties"] == "file",
     )
-
-
-def _as_it_is(batch: Any) -> Any:
-    """Return ``batch``: the dataset already made it from whole arrays."""
-    return batch

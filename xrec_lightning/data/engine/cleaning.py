@@ -13,7 +13,7 @@ from xrec_lightning.data.steps import clean, events, filters, repeats, validate
 from xrec_lightning.data.steps.cold import Candidates, find_candidates
 from xrec_lightning.data.steps.manifest import Ties, count_ties
 from xrec_lightning.data.steps.order import add_order, sort_flat
-from xrec_lightning.data.steps.vocab import Ids, decode, distinct_ids, encode
+from xrec_lightning.data.steps.vocab import Ids, distinct_ids, encode, with_ids
 
 KEPT = "kept"
 """Name of the frame of clean interactions."""
@@ -110,8 +110,12 @@ def _find_candidates(
     return find_candidates(kept, vocabulary.num_users, vocabulary.num_items, cold_domain)
 
 
+def _ids(shards: Shards, vocabulary: Vocabulary, shard: int) -> Ids:
+    return Ids(shards.users(shard), vocabulary.items, vocabulary.domains)
+
+
 def _encode(shards: Shards, vocabulary: Vocabulary, shard: int) -> pl.DataFrame:
-    ids = Ids(shards.users(shard), vocabulary.items, vocabulary.domains)
+    ids = _ids(shards, vocabulary, shard)
     rows = encode(shards.log.take(shard), ids, vocabulary.first_users[shard])
     return events.drop_nans(validate.fill_domains(rows, vocabulary.item_domains))
 
@@ -121,20 +125,15 @@ def _before_order(shards: Shards, vocabulary: Vocabulary, shard: int) -> list[Fl
     config = shards.config.clean
     flags: list[Flag] = [validate.flag_unreadable, events.flag_bad_weights]
     if config.filters:
-        names = filters.filter_columns(config.filters)
+        ids = _ids(shards, vocabulary, shard)
 
         def flag_unmet(rows: pl.DataFrame) -> pl.DataFrame:
-            named = rows.with_columns(
-                decode(
-                    rows[schema.USER_INDEX], shards.users(shard), vocabulary.first_users[shard]
-                ).alias(schema.USER_ID),
-                decode(rows[schema.ITEM_INDEX], vocabulary.items).alias(schema.ITEM_ID),
-                decode(rows[schema.DOMAIN_INDEX], vocabulary.domains).alias(schema.DOMAIN),
+            named = with_ids(rows, ids, vocabulary.first_users[shard])
+            return filters.flag_unmet(named, config.filters).drop(
+                schema.USER_ID, schema.ITEM_ID, schema.DOMAIN
             )
-            added = [each for each in named.columns if each not in rows.columns]
-            return filters.flag_unmet(named, config.filters).drop(added)
 
-        flags.append(flag_unmet if names else lambda rows: filters.flag_unmet(rows, config.filters))
+        flags.append(flag_unmet)
     if config.since is not None or config.last_days > 0:
         flags.append(lambda rows: filters.flag_early(rows, config, vocabulary.last_time))
     return flags

@@ -17,8 +17,8 @@ from xrec_lightning.data.steps.leaks import refuse_leaks
 from xrec_lightning.data.steps.manifest import ShardCounts, count_shard
 from xrec_lightning.data.steps.runs import Ints, begins_run
 from xrec_lightning.data.steps.splits import mark_targets, part_hidden
-from xrec_lightning.data.steps.targets import make_targets
-from xrec_lightning.data.steps.vocab import Ids, decode
+from xrec_lightning.data.steps.targets import count_training, make_targets
+from xrec_lightning.data.steps.vocab import Ids, with_ids
 
 EVENTS, HIDDEN = "events", "hidden"
 """Names of the frames of the store's events, and of hidden ones."""
@@ -123,12 +123,7 @@ def edge_shard(shards: Shards, num_items: int, shard: int) -> Ints:
 def name_shard(shards: Shards, ids: Ids, shard: int) -> None:
     """Give the interactions their ids, and drop what only the pipeline needs."""
     for name in (EVENTS, HIDDEN):
-        rows = shards.frames.get(name, shard)
-        named = rows.with_columns(
-            decode(rows[schema.USER_INDEX], ids.users).alias(schema.USER_ID),
-            decode(rows[schema.ITEM_INDEX], ids.items).alias(schema.ITEM_ID),
-            decode(rows[schema.DOMAIN_INDEX], ids.domains).alias(schema.DOMAIN),
-        )
+        named = with_ids(shards.frames.get(name, shard), ids)
         indices = (schema.USER_INDEX, schema.ITEM_INDEX, schema.DOMAIN_INDEX)
         columns = (schema.USER_ID, schema.ITEM_ID, schema.DOMAIN, *schema.INTERACTION_DTYPES)
         given = [each for each in dict.fromkeys(columns) if each in named.columns]
@@ -159,10 +154,9 @@ def _describe(rows: pl.DataFrame, events: pl.DataFrame, num_items: int) -> Index
     offsets = np.searchsorted(of_events, np.append(users, behind))
     is_train = (events[schema.SPLIT] == schema.TRAIN).to_numpy()
     trained = np.concatenate([[0], np.cumsum(is_train)])
-    items = events[schema.ITEM_INDEX].to_numpy()[is_train]
     return IndexedShard(
         offsets=offsets,
         train_ends=offsets[:-1] + trained[offsets[1:]] - trained[offsets[:-1]],
-        train_counts=np.bincount(items, minlength=num_items + 1),
+        train_counts=count_training(events, num_items + 1),
         has_weights=schema.WEIGHT in events.columns,
     )

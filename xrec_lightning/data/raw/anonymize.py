@@ -34,20 +34,6 @@ def read_key(env_name: str) -> bytes:
     return key
 
 
-def hash_ids(rows: pl.LazyFrame, column: str, key: bytes) -> pl.LazyFrame:
-    """Return the rows, in their order, with the ids of ``column`` replaced by keyed hashes.
-
-    The distinct ids are collected now, each is hashed once; nulls stay null.
-
-    Args:
-        rows: A table.
-        column: Its column of ids, strings.
-        key: The secret.
-    """
-    ids = rows.select(pl.col(column).unique()).collect(engine="streaming")[column]
-    return replace_ids(rows, column, hash_table(ids, key))
-
-
 def hash_table(ids: pl.Series, key: bytes) -> pl.DataFrame:
     """Return the distinct ids, sorted, with their hashes: columns `id` and `hashed`.
 
@@ -60,14 +46,6 @@ def hash_table(ids: pl.Series, key: bytes) -> pl.DataFrame:
     ]
     columns = {_ID: distinct, HASHED: hashes}
     return pl.DataFrame(columns, schema={_ID: pl.String, HASHED: pl.String})
-
-
-def replace_ids(rows: pl.LazyFrame, column: str, table: pl.DataFrame) -> pl.LazyFrame:
-    """Return the rows, in their order, with ``column`` mapped by a `hash_table` of all its ids."""
-    joined = rows.join(
-        table.lazy(), left_on=column, right_on=_ID, how="left", maintain_order="left"
-    )
-    return joined.with_columns(pl.col(HASHED).alias(column)).drop(HASHED)
 
 
 def drop_columns(

@@ -16,7 +16,6 @@ from xrec_lightning.data.raw.anonymize import read_key
 from xrec_lightning.data.raw.files import find_files
 from xrec_lightning.data.raw.kinds import SourceFile
 from xrec_lightning.data.raw.readers import (
-    read_interactions,
     read_links,
     read_table,
     read_triples,
@@ -48,9 +47,8 @@ class Inputs(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """The tables as they are read, nothing dropped."""
+    """The tables beside the log, as they are read, nothing dropped."""
 
-    interactions: pl.LazyFrame
     catalog: pl.LazyFrame | None
     profiles: pl.LazyFrame | None
     triples: pl.LazyFrame | None
@@ -74,12 +72,11 @@ def find_inputs(config: PrepareConfig) -> Inputs:
 
 
 def read_tables(config: PrepareConfig, inputs: Inputs) -> Tables:
-    """Return the tables under our column names.
+    """Return the tables beside the log, under our column names.
 
     Raises:
         InputError: If a file cannot be read or lacks a column.
     """
-    interactions = read_interactions(inputs.interactions, config.interactions)
     catalog = profiles = triples = links = None
     if config.items is not None:
         items, used = config.items, _item_columns(config.items)
@@ -91,7 +88,7 @@ def read_tables(config: PrepareConfig, inputs: Inputs) -> Tables:
         triples = read_triples(inputs.knowledge, config.knowledge)
     if config.links is not None:
         links = read_links(inputs.links, config.links)
-    return Tables(interactions, catalog, profiles, triples, links)
+    return Tables(catalog, profiles, triples, links)
 
 
 def _item_columns(config: ItemsConfig) -> list[str]:

@@ -1,11 +1,15 @@
 """MovieLens `.dat` files: fields between `::`, no header."""
 
+import logging
+
 import polars as pl
 
 from xrec_lightning.data.config.tables import Encoding
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.raw.encodings import as_utf8, is_utf8
 from xrec_lightning.data.raw.kinds import SourceFile
+
+logger = logging.getLogger(__name__)
 
 _SEPARATOR = "::"
 _NO_SEPARATOR = "\x1f"
@@ -34,6 +38,8 @@ def scan_movielens(file: SourceFile, encoding: Encoding) -> pl.LazyFrame:
         InputError: If the first line has no `::`, or a file of MovieLens other columns.
     """
     is_older = encoding == "utf8" and not is_utf8(file)
+    if is_older:
+        logger.info("%s is not in UTF-8 and is read as latin1, as MovieLens has it", file.name)
     copy = as_utf8(file, "latin1" if is_older else encoding, keep_mark=False)
     lines = pl.scan_csv(
         copy.path,

@@ -13,6 +13,7 @@ from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.findings import Finding, Spec, describe, share_of, sort_findings
 from xrec_lightning.data.raw.contacts import mask_contacts
 from xrec_lightning.data.raw.inputs import Inputs, find_inputs, read_tables
+from xrec_lightning.data.raw.readers import read_interactions
 from xrec_lightning.data.report import activity, catalog, domains, profiles, rows, settings
 from xrec_lightning.data.report.facts import ColumnFacts, FastUser, LogFacts, Report, TableFacts
 from xrec_lightning.data.report.histories import Histories, read_histories
@@ -80,7 +81,8 @@ def inspect_data(config: PrepareConfig, now: int, top: int = 10) -> Report:
 def _inspect(config: PrepareConfig, inputs: Inputs, now: int, top: int) -> Report:
     tables = read_tables(config, inputs)
     links = read_all_links(config.links)
-    interactions = domains.lend_domains(tables.interactions, tables.catalog)
+    interactions = read_interactions(inputs.interactions, config.interactions)
+    interactions = domains.lend_domains(interactions, tables.catalog)
     log = key_log(link_ids(interactions, links), inputs.interactions, config.interactions.encoding)
     sides = _read_sides(config, inputs, links)
     counted = _count(config, log, now, with_users=sides.profiles is not None)

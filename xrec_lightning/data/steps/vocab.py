@@ -74,6 +74,15 @@ def decode(indices: pl.Series, ids: pl.Series, first: int = 1) -> pl.Series:
     return ids.gather(indices.cast(pl.Int64) - first)
 
 
+def with_ids(rows: pl.DataFrame, ids: Ids, first_user: int = 1) -> pl.DataFrame:
+    """Return the rows with user_id, item_id and domain beside their indices; undoes `encode`."""
+    return rows.with_columns(
+        decode(rows[schema.USER_INDEX], ids.users, first_user).alias(schema.USER_ID),
+        decode(rows[schema.ITEM_INDEX], ids.items).alias(schema.ITEM_ID),
+        decode(rows[schema.DOMAIN_INDEX], ids.domains).alias(schema.DOMAIN),
+    )
+
+
 def take(values: np.ndarray, indices: pl.Series) -> pl.Series:
     """Return ``values[index]`` of every index, none null, under the name of ``indices``."""
     return pl.Series(indices.name, values[indices.to_numpy()])

@@ -130,17 +130,6 @@ def template_columns(parts: Sequence[Part]) -> list[str]:
     return list(dict.fromkeys(name for part in parts for name in part.columns))
 
 
-def refuse_unknown_columns(parts: Sequence[Part], valid: Collection[str], where: str) -> None:
-    """Check that a template names columns that exist.
-
-    Raises:
-        InputError: It names the nearest valid column.
-    """
-    for name in template_columns(parts):
-        if name not in valid:
-            raise InputError(f"{where}: unknown column `{{{name}}}`; {suggest(name, valid)}")
-
-
 def split_tags(
     name: str, dtype: pl.DataType, separator: str, path_separator: str | None = None
 ) -> pl.Expr:
