@@ -8,7 +8,7 @@ import polars as pl
 from xrec_lightning.data.config.tables import ItemsConfig, UsersConfig
 from xrec_lightning.data.raw.contacts import scan_for_contacts
 from xrec_lightning.data.raw.readers import raw_name
-from xrec_lightning.data.text.verbalize import parse_template, template_columns
+from xrec_lightning.data.text.verbalize import columns_of_text
 
 Contacts = dict[str, dict[str, int]]
 """Rows with contacts by column, then by code of the finding."""
@@ -47,17 +47,11 @@ def item_columns(config: ItemsConfig | None) -> list[str]:
     if config is None:
         return []
     title = [] if config.title is None else [config.title]
-    return list(dict.fromkeys([*title, *_text_columns(config)]))
+    return list(dict.fromkeys([*title, *columns_of_text(config)]))
 
 
 def user_columns(config: UsersConfig | None) -> list[str]:
     """Return the columns that make the text and the profile of a user."""
     if config is None:
         return []
-    return list(dict.fromkeys([*_text_columns(config), *config.profile]))
-
-
-def _text_columns(config: ItemsConfig | UsersConfig) -> list[str]:
-    if config.template is None:
-        return config.text
-    return template_columns(parse_template(config.template, "template"))
+    return list(dict.fromkeys([*columns_of_text(config), *config.profile]))

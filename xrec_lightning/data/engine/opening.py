@@ -36,7 +36,7 @@ from xrec_lightning.data.steps.links import (
 from xrec_lightning.data.steps.tables import merge_items, merge_users
 from xrec_lightning.data.steps.triples import add_facts, flag_triples, refuse_unknown_relations
 from xrec_lightning.data.steps.vectors import RowVectors, column_vectors, read_vectors_file
-from xrec_lightning.data.text.verbalize import parse_template, template_columns
+from xrec_lightning.data.text.verbalize import columns_of_text
 
 _LINK = (schema.LEFT_ID, schema.KIND, schema.RIGHT_ID)
 _TRIPLE = (schema.HEAD, schema.RELATION, schema.TAIL)
@@ -132,8 +132,7 @@ def _refuse_bad_hiding(config: PrepareConfig) -> None:
 
 def _profile_columns(config: UsersConfig) -> list[str]:
     """Return the columns that the config uses, as the files name them."""
-    template = config.template and parse_template(config.template, "users.template")
-    return [*config.text, *config.profile, *(template_columns(template) if template else ())]
+    return [*config.text, *config.profile, *columns_of_text(config)]
 
 
 def _collect(

@@ -20,7 +20,7 @@ from xrec_lightning.data.raw.readers import (
     read_table,
     read_triples,
 )
-from xrec_lightning.data.text.verbalize import parse_template, template_columns
+from xrec_lightning.data.text.verbalize import columns_of_text
 
 SCHEMA_VERSION = 3
 """Rises when the meaning of the prepared folder changes; older folders are then not reused."""
@@ -96,17 +96,13 @@ def _item_columns(config: ItemsConfig) -> list[str]:
     in_columns = [path for path in config.vectors.values() if not path.endswith(_VECTORS)]
     named = (config.title, *config.text, *config.tags, config.brand, *in_columns)
     used = [name for name in named if name is not None]
-    return list(dict.fromkeys([*used, *_template_columns(config.template, "items.template")]))
+    return list(dict.fromkeys([*used, *columns_of_text(config)]))
 
 
 def _user_columns(config: UsersConfig) -> list[str]:
     """Return the columns that the user files must have."""
     named = [*config.text, *config.profile]
-    return list(dict.fromkeys([*named, *_template_columns(config.template, "users.template")]))
-
-
-def _template_columns(template: str | None, where: str) -> list[str]:
-    return [] if template is None else template_columns(parse_template(template, where))
+    return list(dict.fromkeys([*named, *columns_of_text(config)]))
 
 
 def _fingerprint(config: PrepareConfig, hashes: dict[str, str]) -> str:

@@ -12,7 +12,7 @@ from xrec_lightning.data.config.tables import ItemsConfig, UsersConfig
 from xrec_lightning.data.findings import Finding, Spec, describe, share_of
 from xrec_lightning.data.raw.readers import raw_name
 from xrec_lightning.data.report.table import KEY, KeyedTable, Located, first_key
-from xrec_lightning.data.text.verbalize import parse_template, template_columns, verbalize
+from xrec_lightning.data.text.verbalize import columns_of_text, verbalize
 
 TOP_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 TEXT_HASH = "_text_hash"
@@ -77,9 +77,7 @@ def measure_popularity(counts: pl.Series) -> Popularity:
 
 def text_columns(config: ItemsConfig | UsersConfig) -> list[str]:
     """Return the columns, under our names, that make the text of an item or a user."""
-    if config.template is None:
-        return [raw_name(name) for name in config.text]
-    return [raw_name(name) for name in template_columns(parse_template(config.template, "text"))]
+    return [raw_name(name) for name in columns_of_text(config)]
 
 
 def add_texts(rows: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from xrec_lightning.data.config.tables import ItemsConfig, UsersConfig
 from xrec_lightning.data.errors import InputError, suggest
 
 _TOKENS = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{[^{}]*\}|[{}\[\]]|[^{}\[\]]+")
@@ -128,6 +129,18 @@ def parse_template(template: str, where: str) -> tuple[Part, ...]:
 def template_columns(parts: Sequence[Part]) -> list[str]:
     """Return the columns that a template names, each once, in order."""
     return list(dict.fromkeys(name for part in parts for name in part.columns))
+
+
+def columns_of_text(config: ItemsConfig | UsersConfig) -> list[str]:
+    """Return the columns, as the files name them, that make the text of an item or a user.
+
+    Raises:
+        InputError: If the template is broken.
+    """
+    if config.template is None:
+        return config.text
+    table = "items" if isinstance(config, ItemsConfig) else "users"
+    return template_columns(parse_template(config.template, f"{table}.template"))
 
 
 def split_tags(
