@@ -111,6 +111,16 @@ def test_predict_writes_raw_ids_and_scores(run: Path) -> None:
     assert lists["user_id"].n_unique() == 24
 
 
+@pytest.mark.parametrize(("options", "expected"), [([], True), (["false"], False)])
+def test_sums_do_not_depend_on_threads_unless_asked(
+    config: Path, options: list[str], expected: bool
+) -> None:
+    torch.use_deterministic_algorithms(mode=not expected)
+    main(["fit", f"--config={config}", *(f"--trainer.deterministic={each}" for each in options)])
+    assert torch.are_deterministic_algorithms_enabled() == expected
+    torch.use_deterministic_algorithms(mode=False)
+
+
 def test_fitting_twice_into_a_folder_starts_anew(config: Path) -> None:
     fast = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1"]
     root = main(["fit", f"--config={config}", *fast])

@@ -85,7 +85,11 @@ class XrecCLI(LightningCLI):
             LightningModule,
             LightningDataModule,
             save_config_callback=SaveRunConfig,
-            trainer_defaults={"callbacks": [RankWriter(), PredictionWriter()]},
+            trainer_defaults={
+                "callbacks": [RankWriter(), PredictionWriter()],
+                # Threads that add gradients to one row in any order give other sums.
+                "deterministic": "warn",
+            },
             seed_everything_default=0,
             parser_kwargs={**strict, **{name: dict(strict) for name in self.subcommands()}},
             subclass_mode_model=True,
