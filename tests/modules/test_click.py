@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from xrec_lightning.data.datamodules.instruction import InstructionDataModule
 from xrec_lightning.models.heads import ClickConfig
 from xrec_lightning.models.language.tower import TowerConfig
-from xrec_lightning.models.language.tuning import LoraTuning
+from xrec_lightning.models.language.tuning.lora import LoraTuning
 from xrec_lightning.modules.click import ClickFineTuner
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}

@@ -10,7 +10,9 @@ from xrec_lightning.data.datamodules.pairs import PairDataModule
 from xrec_lightning.data.text.cooccurrence import TextPairs
 from xrec_lightning.models.heads import ContrastiveConfig
 from xrec_lightning.models.language.tower import TowerConfig
-from xrec_lightning.models.language.tuning import FullTuning, LoraTuning, TuningConfig
+from xrec_lightning.models.language.tuning.base import TuningConfig
+from xrec_lightning.models.language.tuning.full import FullTuning
+from xrec_lightning.models.language.tuning.lora import LoraTuning
 from xrec_lightning.modules.contrastive import ContrastiveFineTuner
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}

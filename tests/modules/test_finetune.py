@@ -10,7 +10,7 @@ from transformers import BertConfig, BertModel
 from xrec_lightning.data.datamodules.pairs import PairDataModule
 from xrec_lightning.models.heads import ContrastiveConfig
 from xrec_lightning.models.language.tower import TowerConfig
-from xrec_lightning.models.language.tuning import LoraTuning
+from xrec_lightning.models.language.tuning.lora import LoraTuning
 from xrec_lightning.modules.contrastive import ContrastiveFineTuner
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}

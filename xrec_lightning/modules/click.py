@@ -11,7 +11,7 @@ from xrec_lightning.batches import Catalog, ClickPredictions, PromptBatch
 from xrec_lightning.metrics.binary import BinaryReport
 from xrec_lightning.models.heads import ClickConfig
 from xrec_lightning.models.language.tower import TowerConfig
-from xrec_lightning.models.language.tuning import TuningConfig
+from xrec_lightning.models.language.tuning.base import TuningConfig
 from xrec_lightning.modules.finetune import LanguageFineTuner
 
 

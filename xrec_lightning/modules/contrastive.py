@@ -9,7 +9,7 @@ from xrec_lightning.batches import Catalog, PairBatch
 from xrec_lightning.metrics.retrieval import PairRetrieval
 from xrec_lightning.models.heads import ContrastiveConfig
 from xrec_lightning.models.language.tower import TowerConfig
-from xrec_lightning.models.language.tuning import TuningConfig
+from xrec_lightning.models.language.tuning.base import TuningConfig
 from xrec_lightning.modules.finetune import LanguageFineTuner
 
 

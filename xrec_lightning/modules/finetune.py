@@ -13,12 +13,8 @@ from typing_extensions import override
 from xrec_lightning.batches import Catalog
 from xrec_lightning.models.language.folder import save_model, write_folder
 from xrec_lightning.models.language.tower import TowerConfig, weights_fingerprint
-from xrec_lightning.models.language.tuning import (
-    TuningConfig,
-    has_adapter,
-    merge_adapter,
-    save_adapter,
-)
+from xrec_lightning.models.language.tuning.adapters import has_adapter, merge_adapter, save_adapter
+from xrec_lightning.models.language.tuning.base import TuningConfig
 from xrec_lightning.modules.optim import trainable, with_warmup_decay
 
 BASE = "base_fingerprint"

