@@ -7,11 +7,16 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 from transformers import BertConfig, BertModel
 
+from xrec_lightning.batches import Catalog
+from xrec_lightning.data.datamodules.instruction import InstructionDataModule
 from xrec_lightning.data.datamodules.pairs import PairDataModule
-from xrec_lightning.models.heads import ContrastiveConfig
+from xrec_lightning.data.datamodules.several import SeveralDataModule
+from xrec_lightning.models.balance import BalanceConfig, UncertaintyBalance
 from xrec_lightning.models.language.tower import TowerConfig
 from xrec_lightning.models.language.tuning.lora import LoraTuning
-from xrec_lightning.modules.contrastive import ContrastiveFineTuner
+from xrec_lightning.modules.finetune import LanguageFineTuner
+from xrec_lightning.modules.tasks.click import ClickTaskConfig
+from xrec_lightning.modules.tasks.contrastive import ContrastiveTaskConfig
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 pytestmark = pytest.mark.filterwarnings("ignore:.*(num_workers|LeafSpec|batch_idx)")
@@ -24,13 +29,13 @@ def datamodule(tiny_dataset: Path, tiny_language: str) -> PairDataModule:
     )
 
 
-def tuner(datamodule: PairDataModule, model: str) -> ContrastiveFineTuner:
-    return ContrastiveFineTuner(
+def tuner(datamodule: PairDataModule, model: str) -> LanguageFineTuner:
+    return LanguageFineTuner(
         datamodule.catalog,
         TowerConfig(model=model),
         LoraTuning(rank=2),
-        ContrastiveConfig(),
-        partial(torch.optim.AdamW, lr=1e-2),
+        {"pairs": ContrastiveTaskConfig()},
+        optimizer=partial(torch.optim.AdamW, lr=1e-2),
     )
 
 
@@ -50,13 +55,13 @@ def test_a_checkpoint_holds_trained_weights_only_and_loads_with_weights_only(
 ) -> None:
     weights = torch.load(checkpoint, weights_only=True)["state_dict"]
     assert weights
-    assert all("lora_" in name or name.startswith("head.") for name in weights)
+    assert all("lora_" in name or name.startswith("tasks.pairs.head.") for name in weights)
 
 
 def test_a_checkpoint_restores_the_whole_module(
     checkpoint: Path, datamodule: PairDataModule
 ) -> None:
-    again = ContrastiveFineTuner.load_from_checkpoint(
+    again = LanguageFineTuner.load_from_checkpoint(
         checkpoint, catalog=datamodule.catalog, weights_only=True
     )
     expected = torch.load(checkpoint.with_name("all.pt"), weights_only=True)
@@ -74,3 +79,51 @@ def test_a_checkpoint_of_another_base_model_is_refused(
     loader: DataLoader[object] = datamodule.test_dataloader()
     with pytest.raises(ValueError, match="name the model it was trained on"):
         Trainer(default_root_dir=tmp_path, **QUIET).test(module, loader, ckpt_path=str(checkpoint))
+
+
+def two_tasks(model: str, catalog: Catalog, balance: BalanceConfig | None) -> LanguageFineTuner:
+    return LanguageFineTuner(
+        catalog,
+        TowerConfig(model=model),
+        LoraTuning(rank=2),
+        {"click": ClickTaskConfig(weight=0.5), "pairs": ContrastiveTaskConfig()},
+        balance,
+        optimizer=partial(torch.optim.AdamW, lr=1e-2),
+    )
+
+
+def two_parts(dataset: Path, model: str) -> SeveralDataModule:
+    click = InstructionDataModule(dataset, model, batch_size=8, train_prompts=32, held_out=0.3)
+    pairs = PairDataModule(
+        dataset, model, batch_size=8, pairs_per_epoch=16, min_count=1, min_lift=0.0
+    )
+    return SeveralDataModule({"click": click, "pairs": pairs})
+
+
+@pytest.mark.parametrize("balance", [None, UncertaintyBalance()])
+def test_two_tasks_are_trained_and_reported_at_once(
+    balance: BalanceConfig | None, tiny_dataset: Path, tiny_language: str, tmp_path: Path
+) -> None:
+    data = two_parts(tiny_dataset, tiny_language)
+    module = two_tasks(tiny_language, data.catalog, balance)
+    trainer = Trainer(max_epochs=1, default_root_dir=tmp_path, enable_checkpointing=False, **QUIET)
+    before = {name: weight.clone() for name, weight in module.named_parameters()}
+    trainer.fit(module, data)
+    logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    assert {"train/click.loss", "train/pairs.loss", "train/pairs.temperature"} <= set(logged)
+    assert {"val/click.auc", "val/pairs.ndcg@10"} <= set(logged)
+    if balance is None:
+        expected = 0.5 * logged["train/click.loss"] + logged["train/pairs.loss"]
+        assert logged["train/loss"] == pytest.approx(expected, rel=1e-5)
+    changed = {name for name, w in module.named_parameters() if not torch.equal(w, before[name])}
+    for part in ("tasks.click.head", "tasks.pairs.head", "tower.model", "balance"):
+        assert any(name.startswith(part) for name in changed) == (
+            part != "balance" or balance is not None
+        ), part
+    assert "test/click.precision/1" in trainer.test(module, data, verbose=False)[0]
+
+
+def test_a_model_without_tasks_is_refused(tiny_dataset: Path, tiny_language: str) -> None:
+    catalog = two_parts(tiny_dataset, tiny_language).catalog
+    with pytest.raises(ValueError, match="name at least one task"):
+        LanguageFineTuner(catalog, TowerConfig(model=tiny_language), LoraTuning(), {})

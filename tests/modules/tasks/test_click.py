@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from xrec_lightning.data.datamodules.instruction import InstructionDataModule
-from xrec_lightning.models.heads import ClickConfig
+from xrec_lightning.models.heads.click import ClickConfig
 from xrec_lightning.models.language.tower import TowerConfig
 from xrec_lightning.models.language.tuning.lora import LoraTuning
-from xrec_lightning.modules.click import ClickFineTuner
+from xrec_lightning.modules.finetune import LanguageFineTuner
+from xrec_lightning.modules.tasks.click import ClickTaskConfig
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 pytestmark = pytest.mark.filterwarnings("ignore:.*(num_workers|LeafSpec|batch_idx)")
@@ -24,25 +24,25 @@ def datamodule(tiny_dataset: Path, tiny_language: str) -> InstructionDataModule:
 
 
 @pytest.fixture
-def module(datamodule: InstructionDataModule, tiny_language: str) -> ClickFineTuner:
+def module(datamodule: InstructionDataModule, tiny_language: str) -> LanguageFineTuner:
     torch.manual_seed(0)
-    return ClickFineTuner(
+    return LanguageFineTuner(
         datamodule.catalog,
         TowerConfig(model=tiny_language),
         LoraTuning(rank=4),
-        ClickConfig(hidden_dim=16, dropout=0.0),
-        partial(torch.optim.AdamW, lr=1e-2),
+        {"click": ClickTaskConfig(head=ClickConfig(hidden_dim=16, dropout=0.0))},
+        optimizer=partial(torch.optim.AdamW, lr=1e-2),
     )
 
 
-def test_it_learns_one_batch(datamodule: InstructionDataModule, module: ClickFineTuner) -> None:
+def test_it_learns_one_batch(datamodule: InstructionDataModule, module: LanguageFineTuner) -> None:
     datamodule.setup("fit")
     batch = next(iter(datamodule.train_dataloader()))
     optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=1e-2)
     losses = []
     for _ in range(80):
         optimizer.zero_grad()
-        loss = binary_cross_entropy_with_logits(module(batch), batch.labels)
+        loss = module.task("click").loss(module.tower, batch)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -50,7 +50,7 @@ def test_it_learns_one_batch(datamodule: InstructionDataModule, module: ClickFin
 
 
 def test_test_reports_each_class_and_predict_gives_probabilities(
-    datamodule: InstructionDataModule, module: ClickFineTuner, tmp_path: Path
+    datamodule: InstructionDataModule, module: LanguageFineTuner, tmp_path: Path
 ) -> None:
     trainer = Trainer(
         max_epochs=1,

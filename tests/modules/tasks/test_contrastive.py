@@ -8,12 +8,13 @@ from lightning.pytorch import Trainer
 from xrec_lightning.callbacks.model_folder import ModelFolderWriter
 from xrec_lightning.data.datamodules.pairs import PairDataModule
 from xrec_lightning.data.text.cooccurrence import TextPairs
-from xrec_lightning.models.heads import ContrastiveConfig
+from xrec_lightning.models.heads.contrastive import ContrastiveConfig
 from xrec_lightning.models.language.tower import TowerConfig
 from xrec_lightning.models.language.tuning.base import TuningConfig
 from xrec_lightning.models.language.tuning.full import FullTuning
 from xrec_lightning.models.language.tuning.lora import LoraTuning
-from xrec_lightning.modules.contrastive import ContrastiveFineTuner
+from xrec_lightning.modules.finetune import LanguageFineTuner
+from xrec_lightning.modules.tasks.contrastive import ContrastiveTaskConfig
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 pytestmark = pytest.mark.filterwarnings("ignore:.*(num_workers|LeafSpec|batch_idx)")
@@ -35,14 +36,14 @@ def datamodule(tiny_dataset: Path, tiny_language: str) -> PairDataModule:
 
 def tuner(
     datamodule: PairDataModule, model: str, tuning: TuningConfig | None = None
-) -> ContrastiveFineTuner:
+) -> LanguageFineTuner:
     torch.manual_seed(0)
-    return ContrastiveFineTuner(
+    return LanguageFineTuner(
         datamodule.catalog,
         TowerConfig(model=model),
         tuning or LoraTuning(rank=4),
-        ContrastiveConfig(temperature=0.07),
-        partial(torch.optim.AdamW, lr=1e-2),
+        {"pairs": ContrastiveTaskConfig(head=ContrastiveConfig(temperature=0.07))},
+        optimizer=partial(torch.optim.AdamW, lr=1e-2),
     )
 
 
@@ -78,7 +79,7 @@ def test_it_learns_the_pairs_of_one_batch(
     losses = []
     for _ in range(150):
         optimizer.zero_grad()
-        loss = module._loss(batch)[0]
+        loss = module.task("pairs").loss(module.tower, batch)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())

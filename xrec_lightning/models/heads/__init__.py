@@ -1,0 +1,1 @@
+"""What stands on a language tower to learn a task."""

@@ -1,0 +1,1 @@
+"""Fine-tuning tasks: a head with its loss and its metrics."""
