@@ -1,8 +1,18 @@
 """The tensors that data makes and models read."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor
+
+
+class RatingScale(NamedTuple):
+    """Where ratings lie, in the units of the data."""
+
+    mean: float
+    """Mean of the training ratings."""
+    deviation: float
+    """Their standard deviation; 1 where all are equal."""
 
 
 class Catalog(NamedTuple):
@@ -29,6 +39,31 @@ class Catalog(NamedTuple):
     """Hash of what defines the evaluation; it stands beside the figures of a test."""
     ties: str = "shuffle"
     """`file`: the order of the file within equal times is believed."""
+    prompt_texts: int = 2
+    """Texts of a prompt: 2 for `PromptBatch`, 1 for `JointPromptBatch`."""
+    ratings: RatingScale | None = None
+    """Where prompts ask for ratings: their scale."""
+    classes: tuple[str, ...] = ()
+    """Where texts have classes: their names, in the order of `LabeledTextBatch.labels`."""
+    class_counts: tuple[int, ...] = ()
+    """Training texts of each class."""
+    parts: "Mapping[str, Catalog] | None" = None
+    """Of several datamodules at once: what each of them knows, by the name of its task."""
+
+    def of(self, task: str) -> "Catalog":
+        """Return what the data of one task knows.
+
+        Raises:
+            ValueError: If no data were given for it.
+        """
+        if self.parts is None:
+            return self
+        if task not in self.parts:
+            raise ValueError(
+                f"model.init_args.tasks.{task}: data.init_args.parts has {', '.join(self.parts)}; "
+                "call task and part the same"
+            )
+        return self.parts[task]
 
     @property
     def test_stage(self) -> str:
@@ -108,13 +143,44 @@ class PromptBatch(NamedTuple):
     history: TextBatch
     candidate: TextBatch
     labels: Tensor
-    """1 where the user chose the candidate, else 0, shape ``(B,)``, float32."""
+    """1 where the user chose the candidate, else 0; or the user's rating, ``(B,)``, float32."""
     user_ids: Tensor
     """User indices, shape ``(B,)``."""
     item_ids: Tensor
     """Candidate item indices, shape ``(B,)``."""
     domain_ids: Tensor
     """Domain of the candidates, shape ``(B,)``."""
+    group_ids: Tensor
+    """Equal for a choice and its negatives, which are never torn apart, shape ``(B,)``."""
+    reference: Tensor | None = None
+    """What a model says that is not trained here, float32, shape ``(B,)``, in evaluation only: the
+    cosine of text-kNN for choices, the rating by user and item bias for ratings."""
+
+
+class JointPromptBatch(NamedTuple):
+    """History and candidate as one text, with the answer; fields as in `PromptBatch`. B prompts."""
+
+    prompt: TextBatch
+    labels: Tensor
+    user_ids: Tensor
+    item_ids: Tensor
+    domain_ids: Tensor
+    group_ids: Tensor
+    reference: Tensor | None = None
+
+
+class LabeledTextBatch(NamedTuple):
+    """Texts with their classes. B texts."""
+
+    text: TextBatch
+    labels: Tensor
+    """Class indices from 0, shape ``(B,)``, int64."""
+    user_ids: Tensor
+    """Users whose histories the texts are, 0 for texts of items, shape ``(B,)``."""
+    item_ids: Tensor
+    """Items whose texts they are, 0 for texts of users, shape ``(B,)``."""
+    domain_ids: Tensor
+    """Domain of the texts, shape ``(B,)``."""
 
 
 class ClickPredictions(NamedTuple):
@@ -128,6 +194,38 @@ class ClickPredictions(NamedTuple):
     """Domain of the candidates, shape ``(B,)``."""
     probabilities: Tensor
     """Probability that the user chooses the candidate, shape ``(B,)``."""
+
+
+class RatingPredictions(NamedTuple):
+    """Predicted ratings; fields as in `ClickPredictions`. B prompts."""
+
+    user_ids: Tensor
+    item_ids: Tensor
+    domain_ids: Tensor
+    ratings: Tensor
+    """In the units of the data, shape ``(B,)``."""
+
+
+class CandidateScores(NamedTuple):
+    """Scores of the candidates of prompts; fields as in `ClickPredictions`. B prompts."""
+
+    user_ids: Tensor
+    item_ids: Tensor
+    domain_ids: Tensor
+    scores: Tensor
+    """Comparable among the candidates of a prompt, shape ``(B,)``."""
+
+
+class ClassPredictions(NamedTuple):
+    """Predicted classes of texts; fields as in `LabeledTextBatch`. B texts."""
+
+    user_ids: Tensor
+    item_ids: Tensor
+    domain_ids: Tensor
+    class_ids: Tensor
+    """The most probable class, from 0, shape ``(B,)``."""
+    probabilities: Tensor
+    """Its probability, shape ``(B,)``."""
 
 
 class RankedBatch(NamedTuple):

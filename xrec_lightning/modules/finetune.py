@@ -62,7 +62,7 @@ class LanguageFineTuner(LightningModule):
         self.base_fingerprint = weights_fingerprint(model)
         self.tower = tower.build(tuning.apply(model))
         self.tasks = nn.ModuleDict(
-            {name: config.build(self.tower, catalog) for name, config in tasks.items()}
+            {name: config.build(self.tower, catalog.of(name)) for name, config in tasks.items()}
         )
         balance = balance or FixedBalance()
         self.balance = balance.build({name: config.weight for name, config in tasks.items()})

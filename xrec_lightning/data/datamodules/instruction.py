@@ -61,6 +61,7 @@ class Prompts(Dataset[PromptBatch]):
             user_ids=torch.from_numpy(self.clicks.user_ids[index].astype(np.int64)),
             item_ids=torch.from_numpy(self.clicks.item_ids[index].astype(np.int64)),
             domain_ids=torch.from_numpy(self.clicks.domain_ids[index].astype(np.int64)),
+            group_ids=torch.from_numpy(index // 2),
         )
 
 

@@ -35,6 +35,7 @@ class SeveralDataModule(LightningDataModule):
                     f"data.init_args.parts: {first} and {name} are of different data sets; give "
                     "all parts the same `dataset`"
                 )
+        self.catalog = self.catalog._replace(parts=catalogs)
 
     @override
     def prepare_data(self) -> None:
