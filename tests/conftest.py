@@ -8,7 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from transformers import BertConfig, BertModel, BertTokenizer
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from xrec_lightning.data.config.load import load_config
 from xrec_lightning.data.prepare import prepare
@@ -118,4 +126,37 @@ def tiny_language(tmp_path_factory: pytest.TempPathFactory) -> str:
         max_position_embeddings=64,
     )
     BertModel(config).save_pretrained(str(folder))
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_causal(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a random LLaMA, 16 wide, with its head; " Yes" and " No" are one token each."""
+    folder = tmp_path_factory.mktemp("language") / "llama"
+    titles = [title for title in tiny_items()["title"] if title is not None]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, initial_alphabet=alphabet, special_tokens=["<end>"], show_progress=False
+    )
+    tokenizer.train_from_iterator([f"{title} Yes No brand history" for title in titles], trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>")
+    fast.save_pretrained(str(folder))
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(fast),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        intermediate_size=32,
+        max_position_embeddings=256,
+        bos_token_id=None,
+        eos_token_id=0,
+        pad_token_id=0,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(str(folder))
     return str(folder)

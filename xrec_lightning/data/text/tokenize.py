@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from xrec_lightning.batches import TextBatch
 from xrec_lightning.data.text.masking import Vocabulary
-from xrec_lightning.pretrained import resolve_pretrained
+from xrec_lightning.pretrained import locate_pretrained
 
 Tokenizer = PreTrainedTokenizerBase
 
@@ -42,8 +42,9 @@ class TokenizedTexts(NamedTuple):
 
 
 def load_tokenizer(name: str) -> Tokenizer:
-    """Return the tokenizer of a model: a folder, a hub name, or ``package:NAME/FOLDER``."""
-    return AutoTokenizer.from_pretrained(resolve_pretrained(name))
+    """Return the tokenizer of a model: folder, ``.gguf`` file, hub name, or ``package:NAME/…``."""
+    place = locate_pretrained(name)
+    return AutoTokenizer.from_pretrained(place.name, **place.options)
 
 
 def pad_id(tokenizer: Tokenizer) -> int:

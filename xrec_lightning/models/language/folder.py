@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transformers import AutoTokenizer, PreTrainedModel
 
-from xrec_lightning.pretrained import resolve_pretrained
+from xrec_lightning.pretrained import locate_pretrained
 
 
 def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
@@ -24,6 +24,7 @@ def save_model(folder: Path, model: PreTrainedModel, tokenizer: str) -> None:
 
     def write(partial: Path) -> None:
         model.save_pretrained(str(partial))
-        AutoTokenizer.from_pretrained(resolve_pretrained(tokenizer)).save_pretrained(str(partial))
+        place = locate_pretrained(tokenizer)
+        AutoTokenizer.from_pretrained(place.name, **place.options).save_pretrained(str(partial))
 
     write_folder(folder, write)

