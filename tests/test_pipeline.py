@@ -82,6 +82,14 @@ def test_missing_config_file_is_named() -> None:
             "two stages are named a",
         ),
         ("output: x\nstages: [{name: a, command: fit}]\nshow: [b]", "show names no stage: b"),
+        (
+            "output: x\nstages: [{name: a, command: fit, each: {seed: ['1', '2']}}]",
+            "each.seed makes several stages of one name",
+        ),
+        (
+            "output: x\nstages: [{name: 'a{seed}', command: fit, each: {seed: []}}]",
+            "each.seed has no value",
+        ),
         ("- a", "a pipeline is a mapping"),
         ("a: [", "not valid YAML"),
     ],
@@ -91,6 +99,23 @@ def test_bad_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
         load_pipeline(path)
     assert str(path) in str(error.value)
+
+
+def test_a_stage_stands_for_one_of_each_combination(tmp_path: Path) -> None:
+    text = """
+output: runs
+stages:
+- {name: "fit_{size}_{seed}", command: fit, config: "{size}.yaml", args: ["--seed={seed}", "{x}"],
+   each: {size: [small, large], seed: ["1", "2"]}}
+- {name: "test_{size}", command: test, args: ["${fit_{size}_2}"], inputs: ["fit_{size}_1"],
+   each: {size: [small, large]}}
+"""
+    stages = load_pipeline(write(tmp_path, text)).stages
+    names = ["fit_small_1", "fit_small_2", "fit_large_1", "fit_large_2", "test_small", "test_large"]
+    assert [stage.name for stage in stages] == names
+    assert stages[3].configs == ["large.yaml"]
+    assert stages[3].args == ["--seed=2", "{x}"], "only named placeholders are filled"
+    assert stages[5].needs == ["fit_large_1", "fit_large_2"]
 
 
 def test_done_is_read_back_as_long_as_its_output_exists(tmp_path: Path) -> None:

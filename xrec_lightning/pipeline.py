@@ -1,10 +1,11 @@
 """Pipelines: stages that know what they were made from."""
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,6 +39,30 @@ class Stage:
     """More of the command line; ``${stage}`` is the output folder of that stage."""
     inputs: list[str] = field(default_factory=list)
     """Stages that must come before, besides those that `args` names."""
+    each: dict[str, list[str]] = field(default_factory=dict)
+    """Values of placeholders: the stage stands for one of each combination, with the value of
+    ``name`` in place of each ``{name}``, which its own name must hold."""
+
+    def expand(self) -> list["Stage"]:
+        """Return the stages that this one stands for, itself where it has no placeholders."""
+        combinations = itertools.product(*self.each.values())
+        return [self._filled(dict(zip(self.each, values, strict=True))) for values in combinations]
+
+    def _filled(self, values: Mapping[str, str]) -> "Stage":
+        def fill(text: str) -> str:
+            for name, value in values.items():
+                text = text.replace(f"{{{name}}}", value)
+            return text
+
+        return replace(
+            self,
+            name=fill(self.name),
+            command=[fill(text) for text in self.commands],
+            config=[fill(text) for text in self.configs],
+            args=[fill(text) for text in self.args],
+            inputs=[fill(text) for text in self.inputs],
+            each={},
+        )
 
     @property
     def commands(self) -> list[str]:
@@ -131,6 +156,10 @@ def load_pipeline(path: Path) -> Pipeline:
     except ArgumentError as error:
         raise InputError(f"{path}: {explain(str(error), names)}") from error
     pipeline = Pipeline(**{name: values[name] for name in names})
+    for stage in pipeline.stages:
+        _refuse_bad_placeholders(stage, path)
+    expanded = [one for stage in pipeline.stages for one in stage.expand()]
+    pipeline = replace(pipeline, stages=expanded)
     _refuse_bad_order(pipeline, path)
     return pipeline
 
@@ -166,6 +195,17 @@ def fill_in(text: str, outputs: Mapping[str, Path]) -> str:
         '--dataset=data/prepared/1f'
     """
     return _REFERENCE.sub(lambda match: str(outputs[match[1]]), text)
+
+
+def _refuse_bad_placeholders(stage: Stage, path: Path) -> None:
+    for name, values in stage.each.items():
+        if not values:
+            raise InputError(f"{path}: stage {stage.name}: each.{name} has no value")
+        if f"{{{name}}}" not in stage.name:
+            raise InputError(
+                f"{path}: stage {stage.name}: each.{name} makes several stages of one name; put "
+                f"{{{name}}} into the name"
+            )
 
 
 def _refuse_bad_order(pipeline: Pipeline, path: Path) -> None:
