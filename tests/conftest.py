@@ -156,6 +156,7 @@ def tiny_causal(tmp_path_factory: pytest.TempPathFactory) -> str:
         bos_token_id=None,
         eos_token_id=0,
         pad_token_id=0,
+        initializer_range=0.3,
         tie_word_embeddings=True,
     )
     LlamaForCausalLM(config).save_pretrained(str(folder))

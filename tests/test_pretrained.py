@@ -70,5 +70,5 @@ def test_gguf_without_its_reader_names_the_remedy(
 ) -> None:
     (tmp_path / "small.gguf").touch()
     monkeypatch.setattr(pretrained, "find_spec", lambda _: None)
-    with pytest.raises(ImportError, match=r"small\.gguf: .*`pip install gguf`"):
+    with pytest.raises(ValueError, match=r"small\.gguf: .*`pip install gguf`"):
         locate_pretrained(f"{tmp_path}/small.gguf")

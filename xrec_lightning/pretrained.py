@@ -26,7 +26,7 @@ def locate_pretrained(name: str) -> Pretrained:
 
     Raises:
         FileNotFoundError: If the package, or the folder or file, does not exist.
-        ImportError: If a ``.gguf`` file is named and the package that reads it is not installed.
+        ValueError: If a ``.gguf`` file is named and the package that reads it is not installed.
 
     Example:
         >>> locate_pretrained("distilgpt2")
@@ -39,7 +39,7 @@ def locate_pretrained(name: str) -> Pretrained:
     if not path.is_file():
         raise FileNotFoundError(f"{name}: there is no such file; name a `{GGUF_SUFFIX}` file")
     if find_spec("gguf") is None:
-        raise ImportError(
+        raise ValueError(
             f"{name}: a `{GGUF_SUFFIX}` file is read by the package gguf, which is not installed; "
             "`pip install gguf`"
         )
