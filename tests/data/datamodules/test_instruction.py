@@ -5,8 +5,10 @@ import polars as pl
 import pytest
 from jsonargparse import ArgumentParser
 
+from xrec_lightning.batches import PromptBatch
 from xrec_lightning.data.config.load import load_config
-from xrec_lightning.data.datamodules.instruction import InstructionDataModule, Prompts
+from xrec_lightning.data.datamodules.instruction import InstructionDataModule
+from xrec_lightning.data.datamodules.prompt_set import PromptSet
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import prepare
 from xrec_lightning.data.text.labels import LabelConfig
@@ -23,8 +25,6 @@ def datamodule(tiny_dataset: Path, tiny_language: str) -> InstructionDataModule:
         train_prompts=40,
         eval_prompts=100,
         held_out=0.3,
-        history_items=2,
-        max_tokens=64,
     )
     datamodule.setup("fit")
     return datamodule
@@ -46,22 +46,23 @@ def test_users_of_the_splits_are_disjoint_and_labels_balanced(
         assert labels.mean() == 0.5
     assert all(users)
     assert sum(map(len, users)) == len(set.union(*users))
-    assert len(datamodule.train_set) == 40
+    assert len(datamodule.train_set) == 20
+    assert len(datamodule.train_set.examples.labels) == 40
 
 
 def test_a_prompt_is_the_related_history_and_the_candidate(
     datamodule: InstructionDataModule, tiny_language: str
 ) -> None:
-    clicks, batch = datamodule.train_set.clicks, datamodule.train_set.__getitems__(range(10))
-    names = ["", *datamodule.prepared.items()["text"].fill_null("")]
+    examples, batch = datamodule.train_set.examples, datamodule.train_set.__getitems__(range(5))
+    assert isinstance(batch, PromptBatch)
+    names = ["", *datamodule.prepared.items()["title"].fill_null("")]
     related = RelatedTitles(names)
     tokenizer = load_tokenizer(tiny_language)
     for row in range(10):
-        item, visible = (
-            int(clicks.item_ids[row]),
-            slice(clicks.history_starts[row], clicks.history_ends[row]),
-        )
-        titles = related.choose(datamodule.prepared.item_ids[visible].tolist(), item, 2)
+        item = int(examples.item_ids[row])
+        visible = slice(examples.history_starts[row], examples.history_ends[row])
+        history = np.asarray(datamodule.prepared.item_ids[visible])
+        titles = [names[history[at]] for at in related.choose(history, item, 2)]
         for text, expected in (
             (batch.history, "; ".join(titles) or "none"),
             (batch.candidate, names[item]),
@@ -70,19 +71,12 @@ def test_a_prompt_is_the_related_history_and_the_candidate(
             assert ids.tolist() == tokenizer(expected)["input_ids"]
 
 
-def test_long_titles_are_cut(tiny_dataset: Path, tiny_language: str) -> None:
-    datamodule = InstructionDataModule(tiny_dataset, tiny_language, title_words=1)
-    datamodule.setup("fit")
-    assert int(datamodule.train_set.candidates.lengths.max()) < 20
-    assert all(" " not in title for title in datamodule._titles())
-
-
 def test_evaluated_choices_are_the_targets_of_their_users(
     datamodule: InstructionDataModule,
 ) -> None:
     targets = datamodule.prepared.targets("test").select("user_index", "item_index").rows()
-    clicks = datamodule.test_set.clicks
-    positives = zip(clicks.user_ids[::2].tolist(), clicks.item_ids[::2].tolist(), strict=True)
+    examples = datamodule.test_set.examples
+    positives = zip(examples.user_ids[::2].tolist(), examples.item_ids[::2].tolist(), strict=True)
     assert set(positives) <= set(targets)
 
 
@@ -142,9 +136,9 @@ def test_labels_decide_positives_and_negatives(labeled_dataset: Path, tiny_langu
     assert pairs_of(plain.train_set)[::2] == train[::2]
 
 
-def pairs_of(prompts: Prompts) -> list[tuple[int, int]]:
-    clicks = prompts.clicks
-    return list(zip(clicks.user_ids.tolist(), clicks.item_ids.tolist(), strict=True))
+def pairs_of(prompts: PromptSet) -> list[tuple[int, int]]:
+    examples = prompts.examples
+    return list(zip(examples.user_ids.tolist(), examples.item_ids.tolist(), strict=True))
 
 
 def test_labels_without_a_choice_are_refused(labeled_dataset: Path, tiny_language: str) -> None:
@@ -167,4 +161,4 @@ def test_labels_are_read_from_a_config(tiny_dataset: Path, tiny_language: str) -
     labels = {"positive_events": ["buy"], "dislike_share": 0.5}
     content = {"class_path": name, "init_args": {**arguments, "labels": labels}}
     parsed = parser.parse_object({"data": content}).data.init_args.labels
-    assert parsed.as_dict() == {"min_rating": None, **labels}
+    assert parsed.as_dict() == {"answer": "choice", "min_rating": None, **labels}

@@ -1,15 +1,12 @@
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.data.text.clicks import (
-    Choices,
-    MatchedNegatives,
-    add_negatives,
+    Examples,
     split_users,
     target_choices,
     training_choices,
@@ -22,7 +19,7 @@ def prepared(tiny_dataset: Path) -> Prepared:
 
 
 @pytest.fixture
-def choices(prepared: Prepared) -> Choices:
+def choices(prepared: Prepared) -> Examples:
     return training_choices(prepared, np.ones(len(prepared.users()) + 1, dtype=bool))
 
 
@@ -34,7 +31,7 @@ def test_users_belong_to_one_split_each() -> None:
 
 
 def test_training_choices_are_those_found_event_by_event(
-    prepared: Prepared, choices: Choices
+    prepared: Prepared, choices: Examples
 ) -> None:
     expected = []
     for user in range(1, len(prepared.users()) + 1):
@@ -49,7 +46,7 @@ def test_training_choices_are_those_found_event_by_event(
 
 
 def test_histories_are_strictly_earlier_and_end_before_validation(
-    prepared: Prepared, choices: Choices
+    prepared: Prepared, choices: Examples
 ) -> None:
     first_target = dict(prepared.targets("val").select("user_index", "timestamp").iter_rows())
     for user, end in zip(choices.user_ids, choices.history_ends, strict=True):
@@ -63,40 +60,8 @@ def test_only_the_asked_users_count(prepared: Prepared) -> None:
     assert set(target_choices(prepared, "test", is_user).user_ids.tolist()) <= {2, 5}
 
 
-def test_negatives_are_untaken_of_the_same_domain_and_have_text(
-    prepared: Prepared, choices: Choices
-) -> None:
-    clicks = add_negatives(choices, MatchedNegatives(prepared, width=30), seed=0)
-    assert len(clicks.labels) > 50
-    assert clicks.labels.tolist() == [1, 0] * (len(clicks.labels) // 2)
-    items = prepared.items()
-    taken = set(prepared.interactions().select("user_index", "item_index").collect().iter_rows())
-    names = prepared.domains
-    rows = zip(clicks.user_ids, clicks.item_ids, clicks.domain_ids, clicks.labels, strict=True)
-    for user, item, domain, label in rows:
-        assert ((user, item) in taken) == bool(label)
-        assert names[domain - 1] in items["domains"][int(item) - 1]
-        assert items["text"][int(item) - 1] is not None
-    for column in (clicks.user_ids, clicks.domain_ids, clicks.history_ends):
-        assert column[::2].tolist() == column[1::2].tolist()
-
-
-def test_negatives_are_near_in_popularity(prepared: Prepared) -> None:
-    negatives = MatchedNegatives(prepared, width=4)
-    counts = prepared.items()["train_count"]
-    ordered = [int(counts[int(item) - 1]) for item in negatives.ordered[0]]
-    assert ordered == sorted(ordered)
-    generator = np.random.default_rng(0)
-    place = 6
-    item = int(negatives.ordered[0][place])
-    for user in range(1, len(prepared.users()) + 1):
-        drawn = negatives.draw(user, item, 1, generator)
-        assert drawn == 0 or drawn in negatives.ordered[0][place - 2 : place + 2]
-
-
-def test_a_user_who_took_everything_near_gets_no_negative(prepared: Prepared) -> None:
-    negatives = MatchedNegatives(prepared, width=1)
-    taken = prepared.interactions().select("user_index", "item_index", "domain_index").collect()
-    text = prepared.items().filter(pl.col("text").is_not_null())["item_index"]
-    row = taken.filter(pl.col("item_index").is_in(text.implode())).row(0)
-    assert negatives.draw(*row, np.random.default_rng(0)) == 0
+def test_all_choices_are_answered_yes(prepared: Prepared, choices: Examples) -> None:
+    everyone = np.ones(len(prepared.users()) + 1, dtype=bool)
+    for examples in (choices, target_choices(prepared, "val", everyone)):
+        assert examples.labels.dtype == np.float32
+        assert set(examples.labels.tolist()) == {1.0}

@@ -10,14 +10,14 @@ from xrec_lightning.data.config.load import load_config
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import prepare
 from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.data.text.clicks import (
-    Choices,
-    MatchedNegatives,
-    add_negatives,
-    target_choices,
-    training_choices,
+from xrec_lightning.data.text.clicks import Examples, target_choices, training_choices
+from xrec_lightning.data.text.labels import (
+    DislikedItems,
+    LabelConfig,
+    event_ratings,
+    refuse_bad_labels,
 )
-from xrec_lightning.data.text.labels import DislikedItems, LabelConfig, refuse_bad_labels
+from xrec_lightning.data.text.negatives import MatchedNegatives, add_negatives
 
 HEADER = "user_id,item_id,domain,timestamp,event,rating\n"
 LOG = HEADER + (
@@ -69,6 +69,8 @@ def chosen_items(prepared: Prepared, labels: LabelConfig) -> tuple[list[str], li
         (LabelConfig(positive_events=["view", "buy"]), (["b", "c", "d"], ["e"], ["f"])),
         (LabelConfig(min_rating=4), (["b", "c"], ["e"], [])),
         (LabelConfig(positive_events=["buy"], min_rating=4), (["b"], ["e"], [])),
+        (LabelConfig(answer="rating"), (["b", "c", "d"], ["e"], [])),
+        (LabelConfig(answer="rating", positive_events=["buy"]), (["b", "d"], ["e"], [])),
         (LabelConfig(min_rating=6), ([], [], [])),
     ],
 )
@@ -76,6 +78,29 @@ def test_choices_are_events_of_the_kinds_and_ratings_asked_for(
     make_prepared: MakePrepared, labels: LabelConfig, expected: tuple[list[str], ...]
 ) -> None:
     assert chosen_items(make_prepared(), labels) == expected
+
+
+def test_ratings_are_answers(make_prepared: MakePrepared) -> None:
+    prepared, everyone = make_prepared(), np.array([False, True])
+    labels = LabelConfig(answer="rating")
+    assert training_choices(prepared, everyone, labels).labels.tolist() == [4, 5, 1]
+    assert target_choices(prepared, "val", everyone, labels).labels.tolist() == [5]
+    expected = [np.nan, 4, 5, 1, 5, np.nan]
+    np.testing.assert_array_equal(event_ratings(prepared), np.array(expected, dtype=np.float32))
+
+
+def test_fewer_dislikes_are_the_first_of_more(make_prepared: MakePrepared) -> None:
+    prepared = make_prepared(LOG + NO + "u,i,x,1,hide,\n", "events: {dislikes: [hide]}\n")
+    disliked, ones = DislikedItems(prepared, 0.5), np.ones(40, dtype=np.int64)
+    some = disliked.mix_into(ones[:8], ones[:8], ones[:8], 0)
+    assert some.tolist() == disliked.mix_into(ones, ones, ones, 0)[:8].tolist()
+
+
+def test_ratings_that_no_event_has_are_refused(make_prepared: MakePrepared) -> None:
+    rows = LOG.splitlines()[1:]
+    blank = make_prepared(HEADER + "".join(f"{row.rpartition(',')[0]},\n" for row in rows))
+    with pytest.raises(InputError, match=r"labels\.answer: rating: .*no event .* has a rating"):
+        refuse_bad_labels(blank, LabelConfig(answer="rating"))
 
 
 def test_histories_hold_all_events(make_prepared: MakePrepared) -> None:
@@ -108,6 +133,7 @@ def test_labels_that_the_data_lack_are_refused(
     ("labels", "words"),
     [
         (LabelConfig(positive_events=["buy"]), r"positive_events: \['buy'\]: .*no column `event`"),
+        (LabelConfig(answer="rating"), r"answer: rating: .*no column `rating`"),
         (LabelConfig(min_rating=4), r"min_rating: 4: .*no column `rating`.*interactions\.columns"),
     ],
 )
@@ -170,7 +196,7 @@ def test_every_dislike_is_drawn_and_the_share_is_kept(make_prepared: MakePrepare
 
 def test_examples_keep_their_positives(disliking: Prepared) -> None:
     everyone = np.ones(len(disliking.users()) + 1, dtype=bool)
-    choices: Choices = training_choices(disliking, everyone)
+    choices: Examples = training_choices(disliking, everyone)
     matched = MatchedNegatives(disliking)
     plain = add_negatives(choices, matched, seed=0)
     mixed = add_negatives(choices, matched, seed=0, disliked=DislikedItems(disliking, 1.0))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*(num_workers|LeafSpec|batch_id
 @pytest.fixture
 def datamodule(tiny_dataset: Path, tiny_language: str) -> InstructionDataModule:
     return InstructionDataModule(
-        tiny_dataset, tiny_language, batch_size=8, train_prompts=32, held_out=0.3, max_tokens=64
+        tiny_dataset, tiny_language, batch_size=8, train_prompts=32, held_out=0.3
     )
 
 

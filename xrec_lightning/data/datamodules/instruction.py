@@ -1,6 +1,6 @@
 """Histories and candidates as text, with the user's answer."""
 
-from collections.abc import Sequence
+import logging
 from functools import cached_property
 from pathlib import Path
 
@@ -8,20 +8,19 @@ import numpy as np
 import polars as pl
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from xrec_lightning.batches import Catalog, PromptBatch
+from xrec_lightning.batches import Catalog
 from xrec_lightning.data.catalog import read_catalog
 from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
+from xrec_lightning.data.datamodules.prompt_set import AnyPromptBatch, PromptSet
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.data.text.clicks import (
-    Choices,
-    Clicks,
-    MatchedNegatives,
-    add_negatives,
+    Examples,
     split_users,
     target_choices,
     training_choices,
@@ -32,98 +31,108 @@ from xrec_lightning.data.text.labels import (
     LabelConfig,
     refuse_bad_labels,
 )
-from xrec_lightning.data.text.prompts import RelatedTitles, history_text
-from xrec_lightning.data.text.tokenize import TokenizedTexts, load_tokenizer, pad_id, tokenize
-from xrec_lightning.schema import ITEM_ID, TEST, TEXT, TITLE, TRAIN, USER_ID, VAL
+from xrec_lightning.data.text.negatives import MatchedNegatives, add_negatives
+from xrec_lightning.data.text.prompt_texts import PromptTexts
+from xrec_lightning.data.text.references import RatingBias, text_knn_scores
+from xrec_lightning.data.text.templates import PromptConfig
+from xrec_lightning.knowledge.store import KnowledgeStore
+from xrec_lightning.schema import ITEM_ID, TEST, TRAIN, USER_ID, VAL
 
+logger = logging.getLogger(__name__)
 
-class Prompts(Dataset[PromptBatch]):
-    """Tokenized prompts with their labels, a batch at a time."""
-
-    def __init__(
-        self, clicks: Clicks, histories: TokenizedTexts, candidates: TokenizedTexts, padding: int
-    ) -> None:
-        self.clicks = clicks
-        self.histories = histories
-        self.candidates = candidates
-        self.padding = padding
-
-    def __len__(self) -> int:
-        return len(self.clicks.labels)
-
-    def __getitems__(self, rows: Sequence[int]) -> PromptBatch:
-        """Return the batch of ``rows``."""
-        index = np.asarray(rows)
-        return PromptBatch(
-            history=self.histories.batch(index, self.padding),
-            candidate=self.candidates.batch(index, self.padding),
-            labels=torch.from_numpy(self.clicks.labels[index].astype(np.float32)),
-            user_ids=torch.from_numpy(self.clicks.user_ids[index].astype(np.int64)),
-            item_ids=torch.from_numpy(self.clicks.item_ids[index].astype(np.int64)),
-            domain_ids=torch.from_numpy(self.clicks.domain_ids[index].astype(np.int64)),
-            group_ids=torch.from_numpy(index // 2),
-        )
+_KEY = "data.init_args"
 
 
 class InstructionDataModule(LightningDataModule):
-    """Serve prompts of users' choices and of as many negatives.
+    """Serve prompts of users' choices and of their negatives, or of users' ratings.
 
     Users are split: those of validation and test are never trained on. Negatives are of the
-    choice's domain, near it in popularity, and never taken by the user.
+    choice's domain, near it in popularity, and never taken by the user. A batch has whole groups of
+    a choice and its negatives: a `PromptBatch`, or a `JointPromptBatch` where the prompt has a
+    template.
 
     Args:
         dataset: A prepared folder, or the data YAML that `xrec prepare` was given.
         model: The language model whose tokenizer is used.
+        prompt: The words and the budgets of the prompts.
+        labels: What prompts ask for, which events are choices, and which negatives are dislikes;
+            all events are choices and no negative is a dislike by default.
         batch_size: Prompts of a batch.
         train_prompts: Training prompts, positives and negatives, drawn from all choices.
         eval_prompts: Prompts of validation, and of test.
-        held_out: Share of the users of validation, and of test.
-        history_items: Titles of the history in a prompt, those most like the candidate's.
-        title_words: Words of a title that are read.
-        max_tokens: Longest text, in tokens; of a history, the least like is cut off.
+        shots: Train on exactly so many prompts, half of them choices: 16, 64 or 256 in the few-shot
+            protocol of TALLRec (Bao et al., 2023, arXiv:2305.00447). Fewer shots are among more;
+            the prompts of evaluation are those of a run without shots.
+        negatives: Negatives of each choice.
         match_width: Negatives are among the so many items next to the choice in popularity.
+        held_out: Share of the users of validation, and of test.
+        knowledge: A store that `xrec embed` wrote: the test reports text-kNN on it beside the head.
         seed: Seed of the split, of the choices and of the negatives.
-        labels: Which events are choices, and which negatives are dislikes; all events are choices
-            and no negative is a dislike by default.
 
     Raises:
-        InputError: If the data have no such labels.
+        InputError: If the data have no such labels, the prompt does not fit them, or there are not
+            so many shots.
     """
 
     def __init__(
         self,
         dataset: Path,
         model: str,
+        prompt: PromptConfig | None = None,
+        labels: LabelConfig | None = None,
         batch_size: int = 64,
         train_prompts: int = 4096,
         eval_prompts: int = 1024,
-        held_out: float = 0.1,
-        history_items: int = 2,
-        title_words: int = 12,
-        max_tokens: int = 64,
+        shots: int | None = None,
+        negatives: int = 1,
         match_width: int = 64,
+        held_out: float = 0.1,
+        knowledge: Path | None = None,
         seed: int = 0,
-        labels: LabelConfig | None = None,
     ) -> None:
         super().__init__()
         self.prepared = Prepared.open(locate(dataset))
         self.model = model
+        self.prompt = prompt or PromptConfig()
+        self.labels = labels or EVERYTHING
         self.batch_size = batch_size
         self.train_prompts = train_prompts
         self.eval_prompts = eval_prompts
-        self.held_out = held_out
-        self.history_items = history_items
-        self.title_words = title_words
-        self.max_tokens = max_tokens
+        self.shots = shots
         self.match_width = match_width
+        self.held_out = held_out
+        self.store = None if knowledge is None else KnowledgeStore.open(knowledge)
         self.seed = seed
-        self.labels = labels or EVERYTHING
         refuse_bad_labels(self.prepared, self.labels)
+        self.asks_ratings = self.labels.answer == "rating"
+        self.group_size = 1 if self.asks_ratings else 1 + negatives
+        if negatives < 1:
+            raise InputError(f"{_KEY}.negatives: {negatives}: a choice is told from at least one")
+        if shots is not None and (shots < self.group_size or self.group_size > 2 or shots % 2):
+            raise InputError(
+                f"{_KEY}.shots: {shots} with {negatives} negatives of a choice: shots are half "
+                "choices, half negatives; give an even number of shots and 1 negative"
+            )
+
+    @cached_property
+    def users(self) -> dict[str, NDArray[np.bool_]]:
+        """Which users are of each split."""
+        return split_users(len(self.prepared.users()), self.held_out, self.seed)
+
+    @cached_property
+    def bias(self) -> RatingBias | None:
+        """What the training ratings tell without any text, where ratings are asked for."""
+        if not self.asks_ratings:
+            return None
+        return RatingBias.fit(self.prepared, self.users[TRAIN])
 
     @cached_property
     def catalog(self) -> Catalog:
         """What the data knows and the module needs."""
-        return read_catalog(self.prepared)
+        return read_catalog(self.prepared)._replace(
+            prompt_texts=2 if self.prompt.template is None else 1,
+            ratings=None if self.bias is None else self.bias.scale,
+        )
 
     @cached_property
     def raw_user_ids(self) -> pl.Series:
@@ -137,79 +146,113 @@ class InstructionDataModule(LightningDataModule):
 
     @override
     def setup(self, stage: str) -> None:
-        if hasattr(self, "train_set"):
-            return
-        users = split_users(self.catalog.num_users, self.held_out, self.seed)
-        negatives = MatchedNegatives(self.prepared, self.match_width)
-        train = training_choices(self.prepared, users[TRAIN], self.labels)
-        if len(train.user_ids) == 0:
+        if not hasattr(self, "train_set"):
+            self._make_sets()
+        if stage == "fit" and (self.trainer is None or self.trainer.is_global_zero):
+            logger.info("a prompt of %d:\n%s", len(self.train_set.examples.labels), self.example())
+
+    def example(self) -> str:
+        """Return a whole training prompt with its answer, for people."""
+        if not hasattr(self, "train_set"):
+            self._make_sets()
+        return self.train_set.example()
+
+    def _make_sets(self) -> None:
+        train = training_choices(self.prepared, self.users[TRAIN], self.labels)
+        if len(train.labels) == 0:
             raise InputError(
-                f"data.init_args.labels: {self.labels}: no training event of "
-                f"{self.prepared.folder} is a choice and has a strictly earlier event; ask less of "
-                "a choice"
+                f"{_KEY}.labels: {self.labels}: no training event of {self.prepared.folder} is a "
+                "choice and has a strictly earlier event; ask less of a choice"
             )
-        val = target_choices(self.prepared, VAL, users[VAL], self.labels)
-        test = target_choices(self.prepared, TEST, users[TEST], self.labels)
-        related = RelatedTitles(self._titles())
+        texts = PromptTexts(self.prepared, self.model, self.prompt, f"{_KEY}.prompt")
+        negatives = None
+        if not self.asks_ratings:
+            negatives = MatchedNegatives(self.prepared, self.match_width)
         share = self.labels.dislike_share
         disliked = DislikedItems(self.prepared, share) if share > 0 else None
-        self.train_set = self._prompts(train, self.train_prompts, negatives, related, disliked)
-        self.val_set = self._prompts(val, self.eval_prompts, negatives, related)
-        self.test_set = self._prompts(test, self.eval_prompts, negatives, related)
+        count = self.train_prompts if self.shots is None else self.shots
+        examples = self._draw(train, count, negatives, disliked)
+        if self.shots is not None and len(examples.labels) < self.shots:
+            raise InputError(
+                f"{_KEY}.shots: {self.shots}: the data give {len(examples.labels)} training "
+                "prompts; ask for fewer"
+            )
+        if len(examples.labels) == 0:
+            raise InputError(
+                f"{_KEY}.negatives: {self.group_size - 1}: no user has left so many items untaken "
+                f"of the {self.match_width} next to a choice; ask for fewer or raise `match_width`"
+            )
+        self.train_set = self._prompts(examples, texts)
+        self.val_set, self.test_set = (
+            self._evaluated(split, texts, negatives) for split in (VAL, TEST)
+        )
+
+    def _evaluated(
+        self, split: str, texts: PromptTexts, negatives: MatchedNegatives | None
+    ) -> PromptSet:
+        """Return the prompts of the targets of a split."""
+        choices = target_choices(self.prepared, split, self.users[split], self.labels)
+        examples = self._draw(choices, self.eval_prompts, negatives)
+        return self._prompts(examples, texts, self._refer(examples))
+
+    def _draw(
+        self,
+        choices: Examples,
+        count: int,
+        negatives: MatchedNegatives | None,
+        disliked: DislikedItems | None = None,
+    ) -> Examples:
+        """Return at most ``count`` examples: seeded choices, with their negatives if any."""
+        order = np.random.default_rng(self.seed).permutation(len(choices.labels))
+        if negatives is None:
+            return choices.select(order[:count])
+        groups = count // self.group_size
+        return add_negatives(
+            choices.select(order), negatives, self.seed, disliked, self.group_size - 1, groups
+        )
+
+    def _refer(self, examples: Examples) -> NDArray[np.floating] | None:
+        """Return what a model says of examples that is not trained."""
+        if self.bias is not None:
+            return self.bias.predict(examples, self.prepared)
+        if self.store is not None and len(examples.labels) > 0:
+            return text_knn_scores(examples, self.prepared, self.store)
+        return None
 
     def _prompts(
         self,
-        choices: Choices,
-        count: int,
-        negatives: MatchedNegatives,
-        related: RelatedTitles,
-        disliked: DislikedItems | None = None,
-    ) -> Prompts:
-        """Return at most ``count`` prompts of seeded choices and their negatives."""
-        order = np.random.default_rng(self.seed).permutation(len(choices.user_ids))
-        chosen = choices.select(order[: count // 2])
-        clicks = add_negatives(chosen, negatives, self.seed, disliked)
-        item_ids = np.asarray(self.prepared.item_ids)
-        histories = [
-            history_text(related.choose(item_ids[start:end].tolist(), item, self.history_items))
-            for start, end, item in zip(
-                clicks.history_starts, clicks.history_ends, clicks.item_ids, strict=True
-            )
-        ]
-        candidates = [related.titles[item] for item in clicks.item_ids]
-        tokenizer = load_tokenizer(self.model)
-        return Prompts(
-            clicks,
-            tokenize(histories, tokenizer, self.max_tokens, keep_end=True),
-            tokenize(candidates, tokenizer, self.max_tokens),
-            pad_id(tokenizer),
+        examples: Examples,
+        texts: PromptTexts,
+        reference: NDArray[np.floating] | None = None,
+    ) -> PromptSet:
+        return PromptSet(
+            examples, texts.encode(examples), texts.padding, self.group_size, reference
         )
 
-    def _titles(self) -> list[str]:
-        """Return the title of each item, by item index, or else its text, or else ""."""
-        items = self.prepared.items()
-        named = items.select(pl.coalesce(TITLE, TEXT).fill_null("")).to_series()
-        return ["", *(" ".join(name.split()[: self.title_words]) for name in named)]
-
     @override
-    def train_dataloader(self) -> DataLoader[PromptBatch]:
+    def train_dataloader(self) -> DataLoader[AnyPromptBatch]:
         generator = torch.Generator().manual_seed(self.seed)
         return DataLoader(
             self.train_set,
-            batch_size=self.batch_size,
+            batch_size=self._groups,
             shuffle=True,
             generator=generator,
             collate_fn=as_it_is,
         )
 
     @override
-    def val_dataloader(self) -> DataLoader[PromptBatch]:
-        return loader_in_order(self.val_set, self.batch_size, self.trainer)
+    def val_dataloader(self) -> DataLoader[AnyPromptBatch]:
+        return loader_in_order(self.val_set, self._groups, self.trainer)
 
     @override
-    def test_dataloader(self) -> DataLoader[PromptBatch]:
-        return loader_in_order(self.test_set, self.batch_size, self.trainer)
+    def test_dataloader(self) -> DataLoader[AnyPromptBatch]:
+        return loader_in_order(self.test_set, self._groups, self.trainer)
 
     @override
-    def predict_dataloader(self) -> DataLoader[PromptBatch]:
-        return loader_in_order(self.test_set, self.batch_size, self.trainer)
+    def predict_dataloader(self) -> DataLoader[AnyPromptBatch]:
+        return loader_in_order(self.test_set, self._groups, self.trainer)
+
+    @property
+    def _groups(self) -> int:
+        """Groups of a batch."""
+        return max(1, self.batch_size // self.group_size)

@@ -1,6 +1,7 @@
-"""What a model of choices is taught: which events are choices, and what users said no to."""
+"""What a model is taught: which events are choices, what users said no to, what they rated."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -23,14 +24,18 @@ from xrec_lightning.schema import (
 Ints = NDArray[np.integer]
 
 _KEY = "data.init_args.labels"
+LABEL = "label"
+"""Column of the answers."""
 _DISLIKES = 1
 """Stream of the draws of disliked items, apart from the draws of the other negatives."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelConfig:
-    """Which events are choices, and which negatives are dislikes."""
+    """What prompts ask for, which events are choices, and which negatives are dislikes."""
 
+    answer: Literal["choice", "rating"] = "choice"
+    """Whether the user chooses the candidate, told from negatives, or the user's rating of it."""
     positive_events: list[str] | None = None
     """Kinds of events that are choices: `[click]`, `[purchase]`; all by default. Events of other
     kinds are history only."""
@@ -53,7 +58,9 @@ def refuse_bad_labels(prepared: Prepared, labels: LabelConfig) -> None:
         InputError: It names the key, the value and the remedy.
     """
     columns = prepared.interactions().collect_schema().names()
+    rating = "rating" if labels.answer == "rating" else None
     for key, value, column in (
+        ("answer", rating, RATING),
         ("positive_events", labels.positive_events, EVENT),
         ("min_rating", labels.min_rating, RATING),
     ):
@@ -62,6 +69,23 @@ def refuse_bad_labels(prepared: Prepared, labels: LabelConfig) -> None:
                 f"{_KEY}.{key}: {value}: the interactions of {prepared.folder} have no column "
                 f"`{column}`; name theirs in `interactions.columns` of the data YAML"
             )
+    _refuse_missing_values(prepared, labels)
+    if not 0 <= labels.dislike_share <= 1:
+        raise InputError(f"{_KEY}.dislike_share: {labels.dislike_share} is not in [0, 1]")
+    if labels.dislike_share > 0 and prepared.dislikes is None:
+        raise InputError(
+            f"{_KEY}.dislike_share: {labels.dislike_share}: {prepared.folder} has no dislikes; say "
+            "what they are by `events.dislikes` or `events.dislike_below` of the data YAML"
+        )
+
+
+def _refuse_missing_values(prepared: Prepared, labels: LabelConfig) -> None:
+    """Raise where the columns are there but do not hold what is asked for."""
+    if labels.answer == "rating" and np.isnan(event_ratings(prepared)).all():
+        raise InputError(
+            f"{_KEY}.answer: rating: no event of {prepared.folder} has a rating; ask for "
+            "`choice` or take data with ratings"
+        )
     if labels.positive_events is not None:
         names = prepared.interactions().select(pl.col(EVENT).drop_nulls().unique()).collect()
         for name in labels.positive_events:
@@ -70,13 +94,6 @@ def refuse_bad_labels(prepared: Prepared, labels: LabelConfig) -> None:
                     f"{_KEY}.positive_events: {name}: no event of the log is of this kind; "
                     f"{suggest(name, names[EVENT])}"
                 )
-    if not 0 <= labels.dislike_share <= 1:
-        raise InputError(f"{_KEY}.dislike_share: {labels.dislike_share} is not in [0, 1]")
-    if labels.dislike_share > 0 and prepared.dislikes is None:
-        raise InputError(
-            f"{_KEY}.dislike_share: {labels.dislike_share}: {prepared.folder} has no dislikes; say "
-            "what they are by `events.dislikes` or `events.dislike_below` of the data YAML"
-        )
 
 
 def is_chosen(prepared: Prepared, labels: LabelConfig) -> NDArray[np.bool_]:
@@ -88,13 +105,26 @@ def is_chosen(prepared: Prepared, labels: LabelConfig) -> NDArray[np.bool_]:
 
 
 def chosen_targets(prepared: Prepared, split: str, labels: LabelConfig) -> pl.DataFrame:
-    """Return the targets of a split that are choices."""
+    """Return the targets of a split that are choices, with the column `LABEL`."""
     targets = prepared.targets(split)
-    if labels.positive_events is None and labels.min_rating is None:
-        return targets
-    choices = prepared.interactions().filter(_is_choice(labels))
+    if labels.answer == "choice" and labels.positive_events is None and labels.min_rating is None:
+        return targets.with_columns(pl.lit(1.0, pl.Float32).alias(LABEL))
     keys = [USER_INDEX, ITEM_INDEX, DOMAIN_INDEX, TIMESTAMP]
-    return targets.join(choices.collect(), on=keys, how="semi", maintain_order="left")
+    label = pl.col(RATING) if labels.answer == "rating" else pl.lit(1.0)
+    choices = prepared.interactions().filter(_is_choice(labels))
+    choices = choices.select(*keys, label.cast(pl.Float32).alias(LABEL)).unique(
+        keys, keep="first", maintain_order=True
+    )
+    return targets.join(choices.collect(), on=keys, maintain_order="left")
+
+
+def event_ratings(prepared: Prepared) -> NDArray[np.float32]:
+    """Return the rating of each event of the store, NaN where it has none, shape ``(N,)``."""
+    interactions = prepared.interactions().head(len(prepared.item_ids))
+    if RATING not in interactions.collect_schema():
+        return np.full(len(prepared.item_ids), np.nan, dtype=np.float32)
+    ratings = interactions.select(pl.col(RATING).cast(pl.Float32).fill_null(np.nan)).collect()
+    return ratings.to_series().to_numpy()
 
 
 class DislikedItems:
@@ -125,8 +155,10 @@ class DislikedItems:
         keys = self._key(user_ids, domain_ids)
         starts = np.searchsorted(self.keys, keys)
         counts = np.searchsorted(self.keys, keys, side="right") - starts
-        is_replaced = (generator.random(len(keys)) < self.share) & (counts > 0)
-        places = starts + (generator.random(len(keys)) * counts).astype(np.int64)
+        # One row of draws a negative: fewer negatives are the first of more.
+        draws = generator.random((len(keys), 2))
+        is_replaced = (draws[:, 0] < self.share) & (counts > 0)
+        places = starts + (draws[:, 1] * counts).astype(np.int64)
         mixed = np.array(negatives)
         mixed[is_replaced] = self.item_ids[places[is_replaced]]
         return mixed
@@ -137,6 +169,8 @@ class DislikedItems:
 
 def _is_choice(labels: LabelConfig) -> pl.Expr:
     is_choice = pl.repeat(True, pl.len())
+    if labels.answer == "rating":
+        is_choice &= pl.col(RATING).is_not_null() & pl.col(RATING).is_not_nan()
     if labels.positive_events is not None:
         is_choice &= pl.col(EVENT).is_in(labels.positive_events).fill_null(False)
     if labels.min_rating is not None:
