@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from xrec_lightning.batches import TextBatch
-from xrec_lightning.models.language.causal import answer_token, load_causal, read_texts
+from xrec_lightning.models.language.causal import answer_tokens, load_causal, read_texts
 from xrec_lightning.models.language.tower import TowerConfig
 from xrec_lightning.models.language.tuning.lora import LoraTuning
 
@@ -68,19 +68,20 @@ def test_a_tower_with_a_head_gives_vectors_and_logits(tiny_causal: str) -> None:
 
 
 def test_an_answer_is_one_token(tiny_causal: str) -> None:
-    yes = answer_token(tiny_causal, " Yes")
-    assert AutoTokenizer.from_pretrained(tiny_causal).decode([yes]) == " Yes"
+    tokens = answer_tokens(tiny_causal, [" Yes", " No"])
+    tokenizer = AutoTokenizer.from_pretrained(tiny_causal)
+    assert [tokenizer.decode([token]) for token in tokens] == [" Yes", " No"]
 
 
 @pytest.mark.parametrize("answer", ["Absolutely", "", "Yes"])
 def test_an_answer_of_no_or_of_several_tokens_is_refused(tiny_causal: str, answer: str) -> None:
     with pytest.raises(ValueError, match=f"the answer {answer!r} is .* tokens of .*space before"):
-        answer_token(tiny_causal, answer)
+        answer_tokens(tiny_causal, [" Yes", answer])
 
 
 def test_an_unknown_word_is_no_answer(tiny_language: str) -> None:
     with pytest.raises(ValueError, match=r"\['\[UNK\]'\], where one known token"):
-        answer_token(tiny_language, "Ω")
+        answer_tokens(tiny_language, ["Ω"])
 
 
 def test_a_model_that_reads_both_ways_is_refused(tmp_path: Path) -> None:

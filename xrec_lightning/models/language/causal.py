@@ -1,5 +1,6 @@
 """Causal language models: their states, and the logits of the token that follows a text."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -35,26 +36,30 @@ def load_causal(name: str) -> PreTrainedModel:
     return model
 
 
-def answer_token(name: str, answer: str) -> int:
-    """Return the only token of an answer.
+def answer_tokens(name: str, answers: Sequence[str]) -> list[int]:
+    """Return the only token of each answer.
 
     Args:
         name: The model whose tokenizer counts.
-        answer: As it follows a prompt, the space before it included where there is one.
+        answers: As they follow a prompt, the space before each included where there is one.
 
     Raises:
-        ValueError: If the answer has no token, or several.
+        ValueError: If an answer has no token, or several.
     """
     place = locate_pretrained(name)
     tokenizer = AutoTokenizer.from_pretrained(place.name, **place.options)
-    tokens = tokenizer(answer, add_special_tokens=False)["input_ids"]
-    if len(tokens) != 1 or tokens[0] == tokenizer.unk_token_id:
-        pieces = tokenizer.convert_ids_to_tokens(tokens)
-        raise ValueError(
-            f"the answer {answer!r} is {len(tokens)} tokens of {name}, {pieces}, where one known "
-            "token is needed; choose another word, or write it with or without a space before it"
-        )
-    return int(tokens[0])
+    found = []
+    for answer in answers:
+        tokens = tokenizer(answer, add_special_tokens=False)["input_ids"]
+        if len(tokens) != 1 or tokens[0] == tokenizer.unk_token_id:
+            pieces = tokenizer.convert_ids_to_tokens(tokens)
+            raise ValueError(
+                f"the answer {answer!r} is {len(tokens)} tokens of {name}, {pieces}, where one "
+                "known token is needed; choose another word, or write it with or without a space "
+                "before it"
+            )
+        found.append(int(tokens[0]))
+    return found
 
 
 class CausalOutput(NamedTuple):

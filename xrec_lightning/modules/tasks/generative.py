@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, JointPromptBatch
 from xrec_lightning.models.heads.generative import GenerativeConfig
-from xrec_lightning.models.language.causal import answer_token
+from xrec_lightning.models.language.causal import answer_tokens
 from xrec_lightning.models.language.tower import LanguageTower
 from xrec_lightning.modules.tasks.base import TaskConfig
 from xrec_lightning.modules.tasks.choice import ChoiceTask
@@ -47,7 +47,7 @@ class GenerativeTask(ChoiceTask):
         self, config: GenerativeTaskConfig, tower: LanguageTower, catalog: Catalog
     ) -> None:
         super().__init__(catalog)
-        yes, no = (answer_token(tower.model_name, a) for a in (config.head.yes, config.head.no))
+        yes, no = answer_tokens(tower.model_name, [config.head.yes, config.head.no])
         self.head = config.head.build(yes, no)
 
     @override
