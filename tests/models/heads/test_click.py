@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from xrec_lightning.models.heads.click import ClickConfig
+from xrec_lightning.models.heads.click import ClickConfig, JointClickConfig
 
 
 @pytest.mark.parametrize("hidden_dim", [0, 12])
@@ -28,3 +28,19 @@ def test_an_untrained_click_head_gives_the_scaled_cosine() -> None:
     )
     head = ClickConfig(scale=4.0, threshold=0.25).build(2)
     torch.testing.assert_close(head(history, candidate), torch.tensor([-1.0, 3.0]))
+
+
+@pytest.mark.parametrize("hidden_dim", [0, 12])
+def test_a_joint_head_learns_from_one_vector(hidden_dim: int) -> None:
+    torch.manual_seed(0)
+    head = JointClickConfig(hidden_dim=hidden_dim, dropout=0.0).build(6)
+    prompts = torch.randn(32, 6)
+    labels = (prompts[:, 0] > prompts[:, 1]).float()
+    assert torch.equal(head(prompts), torch.zeros(32))
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.1)
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(head(prompts), labels)
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.2

@@ -63,8 +63,10 @@ def test_test_reports_each_class_and_predict_gives_probabilities(
     trainer.fit(module, datamodule)
     assert {"val/loss", "val/auc", "val/accuracy"} <= set(trainer.callback_metrics)
     figures = trainer.test(module, datamodule, verbose=False)[0]
-    names = {"loss", "accuracy", "auc", "precision", "recall", "f1"}
+    names = {"precision", "recall", "f1"}
     names |= {f"{name}/{c}" for name in ("precision", "recall", "f1", "support") for c in (0, 1)}
+    of_domains = ("loss", "accuracy", "auc", "ece", "brier", "auc_popularity")
+    names |= {name + suffix for name in of_domains for suffix in ("", "/tea", "/pots")}
     assert set(figures) == {f"test/{name}" for name in names}
     module.catalog = module.catalog._replace(ties="file")
     marked = trainer.test(module, datamodule, verbose=False)[0]

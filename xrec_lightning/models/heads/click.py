@@ -1,17 +1,34 @@
-"""From the vectors of a history and of a candidate to the logit of a choice."""
+"""From the vectors of a prompt to the logit of a choice."""
 
-import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
+from xrec_lightning.models.heads.features import features, feed_forward, num_features
+
 
 @dataclass(frozen=True, kw_only=True)
-class ClickConfig:
-    """Shape of a `ClickHead`."""
+class ClickHeadConfig(ABC):
+    """What makes of the vectors of a prompt the logit of a choice."""
+
+    texts: ClassVar[int]
+    """Texts of the prompts that it reads."""
+
+    @abstractmethod
+    def build(self, dim: int) -> nn.Module:
+        """Return the head over vectors of width ``dim``, as many as `texts`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickConfig(ClickHeadConfig):
+    """Shape of a `ClickHead`, for history and candidate as two texts."""
+
+    texts = 2
 
     hidden_dim: int = 128
     """Width of the correction's hidden layer; 0 for a linear correction."""
@@ -22,12 +39,28 @@ class ClickConfig:
     threshold: float = 0.6
     """Cosine at which yes and no are as likely at the start; it is learned."""
 
+    @override
     def build(self, dim: int) -> "ClickHead":
-        """Return the head over vectors of width ``dim``."""
         return ClickHead(self, dim)
 
 
-torch.serialization.add_safe_globals([ClickConfig])
+@dataclass(frozen=True, kw_only=True)
+class JointClickConfig(ClickHeadConfig):
+    """Shape of a `JointClickHead`, for prompts of one text."""
+
+    texts = 1
+
+    hidden_dim: int = 0
+    """Width of the hidden layer; 0 for a linear head."""
+    dropout: float = 0.1
+    """Share of the hidden layer that is dropped in training."""
+
+    @override
+    def build(self, dim: int) -> "JointClickHead":
+        return JointClickHead(self, dim)
+
+
+torch.serialization.add_safe_globals([ClickConfig, JointClickConfig])
 
 
 class ClickHead(nn.Module):
@@ -41,22 +74,25 @@ class ClickHead(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(config.scale))
         self.threshold = nn.Parameter(torch.tensor(config.threshold))
-        layers: list[nn.Module] = []
-        if config.hidden_dim > 0:
-            hidden = nn.Linear(4 * dim, config.hidden_dim)
-            layers = [hidden, nn.GELU(), nn.Dropout(config.dropout)]
-        last = nn.Linear(config.hidden_dim or 4 * dim, 1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.correction = nn.Sequential(*layers, last)
+        width = num_features(dim, config.texts)
+        self.correction = feed_forward(width, config.hidden_dim, 1, config.dropout)
 
     @override
     def forward(self, history: Tensor, candidate: Tensor) -> Tensor:
         """Return logits, shape ``(B,)``, of two times B vectors, shape ``(B, D)`` each."""
-        history = functional.normalize(history, dim=1)
-        candidate = functional.normalize(candidate, dim=1)
-        product = history * candidate  # (B, D)
-        features = torch.cat([history, candidate, (history - candidate).abs(), product], dim=1)
-        # Unit vectors have tiny entries; a linear layer starts well on entries of about 1.
-        correction = self.correction(features * math.sqrt(history.size(1))).squeeze(1)
-        return self.scale * (product.sum(dim=1) - self.threshold) + correction
+        correction = self.correction(features(history, candidate)).squeeze(1)
+        cosine = functional.cosine_similarity(history, candidate, dim=1)
+        return self.scale * (cosine - self.threshold) + correction
+
+
+class JointClickHead(nn.Module):
+    """From the vector of a prompt to the logit of a click; 0 before training. B prompts."""
+
+    def __init__(self, config: JointClickConfig, dim: int) -> None:
+        super().__init__()
+        self.layers = feed_forward(dim, config.hidden_dim, 1, config.dropout)
+
+    @override
+    def forward(self, prompt: Tensor) -> Tensor:
+        """Return logits, shape ``(B,)``, of B vectors, shape ``(B, D)``."""
+        return self.layers(features(prompt)).squeeze(1)

@@ -11,15 +11,27 @@ from xrec_lightning.batches import Catalog, ClickPredictions
 from xrec_lightning.metrics.binary import BinaryReport
 from xrec_lightning.models.language.tower import LanguageTower
 from xrec_lightning.modules.tasks.base import Task
-from xrec_lightning.modules.tasks.prompts import AnyPromptBatch
+from xrec_lightning.modules.tasks.prompts import AnyPromptBatch, ReferenceAreas, refuse_ratings
 
 
 class ChoiceTask(Task):
-    """Binary cross-entropy of choices, their figures, and their probabilities."""
+    """Binary cross-entropy of choices, their figures, and their probabilities.
+
+    The test reports the AUC of popularity beside that of the head, which is about a half where
+    negatives are as popular as choices, and that of text-kNN where the data have a knowledge store.
+
+    Args:
+        catalog: What the data knows.
+
+    Raises:
+        ValueError: If the data ask for ratings.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         super().__init__()
-        self.metrics = BinaryReport(per_class=True)
+        refuse_ratings(catalog)
+        self.metrics = BinaryReport(catalog.domains, detailed=True)
+        self.references = ReferenceAreas(catalog)
 
     @override
     @abstractmethod
@@ -32,13 +44,17 @@ class ChoiceTask(Task):
 
     @override
     def evaluate(self, tower: LanguageTower, batch: AnyPromptBatch) -> None:
-        self.metrics.update(self(tower, batch), batch.labels)
+        self.metrics.update(self(tower, batch), batch.labels, batch.domain_ids)
+        self.references.update(batch)
 
     @override
     def report(self, *, detailed: bool) -> dict[str, Tensor]:
-        figures = self.metrics.compute()
+        figures, references = self.metrics.compute(), self.references.compute()
         self.metrics.reset()
-        return {name: value for name, value in figures.items() if detailed or "/" not in name}
+        self.references.reset()
+        if detailed:
+            return figures | references
+        return {name: value for name, value in figures.items() if "/" not in name}
 
     @override
     def predict(self, tower: LanguageTower, batch: AnyPromptBatch) -> ClickPredictions:
