@@ -20,12 +20,13 @@ class TuningConfig(ABC):
     def apply(self, model: PreTrainedModel) -> nn.Module:
         """Return the model with the trained weights requiring gradients and the others not."""
 
-    def start(self, model: nn.Module, total_steps: int) -> None:  # noqa: B027 - most need nothing
+    def start(self, model: nn.Module, total_steps: float) -> None:  # noqa: B027 - most need nothing
         """Prepare the model that `apply` returned for a run.
 
         Args:
             model: The tuned model.
-            total_steps: Optimizer steps of the whole run, those before a resume included.
+            total_steps: Optimizer steps of the whole run, those before a resume included; infinite
+                for a run without an end.
         """
 
     def after_step(self, model: nn.Module, step: int) -> None:  # noqa: B027 - most need nothing
@@ -39,6 +40,19 @@ class TuningConfig(ABC):
     def penalty(self, model: nn.Module) -> Tensor | None:
         """Return what is added to the loss of a batch, a scalar, or None."""
         return None
+
+
+def require_plain(model: nn.Module) -> None:
+    """Refuse a model that has an adapter already.
+
+    Raises:
+        ValueError: If it is no plain model, because its adapter could not be merged.
+    """
+    if not isinstance(model, PreTrainedModel):
+        raise ValueError(  # noqa: TRY004 - it is a setting of the user that is wrong
+            f"{type(model).__name__} cannot be tuned: tower.adapter names an adapter that cannot "
+            "be merged into the weights; remove it, or continue the run that trained it"
+        )
 
 
 def trainable_share(model: nn.Module) -> float:

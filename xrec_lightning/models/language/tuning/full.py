@@ -7,7 +7,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from typing_extensions import override
 
-from xrec_lightning.models.language.tuning.base import TuningConfig
+from xrec_lightning.models.language.tuning.base import TuningConfig, require_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,7 @@ class FullTuning(TuningConfig):
 
     @override
     def apply(self, model: PreTrainedModel) -> nn.Module:
+        require_plain(model)
         model.requires_grad_(requires_grad=True)
         if self.freeze_embeddings:
             model.get_input_embeddings().requires_grad_(requires_grad=False)

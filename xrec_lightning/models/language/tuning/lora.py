@@ -1,20 +1,21 @@
-"""Low-rank updates beside frozen weights."""
+"""Low-rank updates beside frozen weights: LoRA, DoRA, rsLoRA."""
 
-import warnings
 from dataclasses import dataclass
 
 import torch
-from peft import LoraConfig, TaskType, get_peft_model
+from peft import LoraConfig
 from torch import nn
 from transformers import PreTrainedModel
 from typing_extensions import override
 
 from xrec_lightning.models.language.tuning.base import TuningConfig
+from xrec_lightning.models.language.tuning.peft_models import add_peft
+from xrec_lightning.models.language.tuning.targets import find_linear
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoraTuning(TuningConfig):
-    """Train low-rank updates of every linear layer (Hu et al., 2021, arXiv:2106.09685)."""
+    """Train low-rank updates of linear layers (Hu et al., 2021, arXiv:2106.09685)."""
 
     rank: int = 16
     """Rank of the updates."""
@@ -22,21 +23,24 @@ class LoraTuning(TuningConfig):
     """Updates are scaled by ``alpha / rank``."""
     dropout: float = 0.0
     """Share of the updates' inputs that are dropped in training."""
+    dora: bool = False
+    """Train lengths and directions of weights apart (DoRA, Liu et al., 2024, arXiv:2402.09353)."""
+    rslora: bool = False
+    """Scale by ``alpha / sqrt(rank)`` instead (rsLoRA, Kalajdzievski, 2023, arXiv:2312.03732)."""
+    target_modules: list[str] | None = None
+    """Last parts of the names of the layers; by default every linear layer, whatever its name."""
 
     @override
     def apply(self, model: PreTrainedModel) -> nn.Module:
-        # "all-linear" finds the layers by their type, so no architecture needs a list of names.
         config = LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules="all-linear",
-            task_type=TaskType.FEATURE_EXTRACTION,
+            use_dora=self.dora,
+            use_rslora=self.rslora,
+            target_modules=self.target_modules or find_linear(model),
         )
-        with warnings.catch_warnings():
-            # peft 0.21 still asks by the old name of a property that transformers 5 renamed.
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-            return get_peft_model(model, config)
+        return add_peft(model, config)
 
 
 torch.serialization.add_safe_globals([LoraTuning])
