@@ -46,7 +46,7 @@ def _from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shrink(tiny_dataset: Path, tiny_store: Path, tiny_language: str) -> Any:
+def shrink(tiny_dataset: Path, tiny_store: Path, tiny_language: str, tiny_causal: str) -> Any:
     """Return a function that puts the tiny data, knowledge and model into a config."""
 
     def shrunk(value: Any) -> Any:
@@ -57,7 +57,8 @@ def shrink(tiny_dataset: Path, tiny_store: Path, tiny_language: str) -> Any:
         small = {
             "dataset": str(tiny_dataset),
             "knowledge": str(tiny_store),
-            "model": tiny_language,
+            "model": tiny_causal if str(value.get("model")).endswith(".gguf") else tiny_language,
+            "shots": 8,
             "min_count": 1,
             "min_lift": 0.0,
             "batch_size": 4,
