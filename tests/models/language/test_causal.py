@@ -16,9 +16,26 @@ from transformers import (
 from xrec_lightning.batches import TextBatch
 from xrec_lightning.models.language.causal import answer_tokens, load_causal, read_texts
 from xrec_lightning.models.language.tower import TowerConfig
+from xrec_lightning.models.language.tuning.adalora import AdaLoraTuning
+from xrec_lightning.models.language.tuning.base import TuningConfig
+from xrec_lightning.models.language.tuning.bottleneck import BottleneckTuning
+from xrec_lightning.models.language.tuning.full import FullTuning
 from xrec_lightning.models.language.tuning.lora import LoraTuning
+from xrec_lightning.models.language.tuning.prefix import PrefixTuning
+from xrec_lightning.models.language.tuning.prompts import PromptTuning, PTuning
+from xrec_lightning.models.language.tuning.vectors import Ia3Tuning
 
 TEXTS = ["green tea 1", "iron pot brand 2 history mint tea", "tea"]
+TUNINGS = [
+    FullTuning(),
+    LoraTuning(rank=2, dora=True),
+    AdaLoraTuning(),
+    Ia3Tuning(),
+    PrefixTuning(),
+    PromptTuning(),
+    PTuning(),
+    BottleneckTuning(),
+]
 SMALL = {"n_embd": 16, "n_layer": 2, "n_head": 2, "vocab_size": 400, "n_positions": 64}
 
 
@@ -47,6 +64,23 @@ def test_logits_are_those_of_each_text_alone_after_its_last_token(
             torch.testing.assert_close(output.logits[row], alone.logits[0, -1], atol=1e-5, rtol=0)
             states, expected = output.states[row][mask], alone.hidden_states[-1][0]
             torch.testing.assert_close(states, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("tuning", TUNINGS, ids=lambda tuning: type(tuning).__name__)
+def test_every_tuning_keeps_the_logits_of_the_last_token(
+    tiny_causal: str, tuning: TuningConfig
+) -> None:
+    model = tuning.apply(load_causal(tiny_causal)).eval()
+    text = batch(tiny_causal)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight += 0.1 * torch.randn_like(weight)
+        whole = model(input_ids=text.token_ids, attention_mask=text.attention_mask.long()).logits
+        output = read_texts(model, text)
+    last = text.attention_mask.sum(dim=1) - 1
+    torch.testing.assert_close(output.logits, whole[[0, 1, 2], last], atol=1e-4, rtol=0)
+    assert output.states.shape == (*text.token_ids.shape, 16)
 
 
 def test_the_model_is_left_as_it_was(tiny_causal: str) -> None:
