@@ -21,6 +21,7 @@ RUNS = sorted(
     for path in (CONFIGS / folder).glob("*.yaml")
 )
 OVERLAYS = sorted([*(CONFIGS / "trainer").glob("*.yaml"), *(CONFIGS / "logger").glob("*.yaml")])
+TUNINGS = sorted((CONFIGS / "tuning").glob("*.yaml"))
 CHANNELS = "xrec_lightning.models.channels"
 PIPELINES = sorted(
     path for path in CONFIGS.rglob("*.yaml") if "stages" in yaml.safe_load(path.read_text())
@@ -121,6 +122,23 @@ def test_overlay_fits_over_a_run(path: Path, capsys: pytest.CaptureFixture[str])
         assert {key: printed[key] for key in overlay} == overlay
 
 
+@pytest.mark.parametrize("path", TUNINGS, ids=name)
+def test_tuning_fits_over_a_run(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = "--config=configs/finetune/click.yaml"
+    with pytest.raises(SystemExit) as stop:
+        XrecCLI(["fit", run, f"--config={path}", "--print_config"])
+    assert stop.value.code == 0
+    printed = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]
+    overlay = yaml.safe_load(path.read_text())["model"]["init_args"]
+    assert set(overlay) <= {"tuning", "optimizer"}
+    for part, given in overlay.items():
+        assert given.get("class_path", printed[part]["class_path"]) == printed[part]["class_path"]
+        settings = printed[part]["init_args"]
+        for key, value in given.get("init_args", {}).items():
+            # PyYAML takes 1e-3 for a word.
+            assert settings[key] == type(settings[key])(value)
+
+
 @pytest.mark.parametrize("path", sorted((CONFIGS / "data").glob("*.yaml")), ids=name)
 def test_data_mapping_parses_and_is_short(path: Path) -> None:
     assert load_config(path).interactions.path
@@ -150,6 +168,16 @@ def test_demo_compares_the_models_of_its_table() -> None:
 
 
 def test_every_config_is_of_a_tested_kind() -> None:
-    tested = {"baseline", "data", "embed", "finetune", "fusion", "logger", "pretrain", "trainer"}
+    tested = {
+        "baseline",
+        "data",
+        "embed",
+        "finetune",
+        "fusion",
+        "logger",
+        "pretrain",
+        "trainer",
+        "tuning",
+    }
     others = {path.parent.name for path in CONFIGS.rglob("*.yaml")} - tested
     assert others == {path.parent.name for path in PIPELINES}

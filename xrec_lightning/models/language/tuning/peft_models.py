@@ -102,6 +102,8 @@ def quiet_peft() -> Iterator[None]:
         warnings.filterwarnings(
             "ignore", r"Adapter '\w+': \d+ LoRA tensor.* invalid shape: .*\(0, "
         )
+        # AdaLoRA's pattern is by weight, LoRA's by layer; the message is LoRA's.
+        warnings.filterwarnings("ignore", "The following rank_pattern keys did not match")
         # Of the norms that are tuned; they are copied whole, so no size is needed.
         warnings.filterwarnings("ignore", "Unsupported layer type .*Norm")
         yield
