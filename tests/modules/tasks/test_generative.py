@@ -7,7 +7,7 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from xrec_lightning.batches import Catalog, JointPromptBatch, PromptBatch, TextBatch
+from xrec_lightning.batches import Catalog, JointPromptBatch, TextBatch
 from xrec_lightning.callbacks.model_folder import ModelFolderWriter
 from xrec_lightning.models.heads.generative import GenerativeConfig
 from xrec_lightning.models.language.tower import TowerConfig
@@ -19,7 +19,7 @@ from xrec_lightning.modules.tasks.generative import GenerativeTaskConfig
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 pytestmark = pytest.mark.filterwarnings("ignore:.*(num_workers|LeafSpec|batch_idx)")
-CATALOG = Catalog("tiny", ("tea", "pots"), (), 4, 6, torch.zeros(7), ())
+CATALOG = Catalog("tiny", ("tea", "pots"), (), 4, 6, torch.zeros(7), (), prompt_texts=1)
 PROMPTS = [
     "The user bought green tea 1. Would the user buy mint tea 2? Answer:",
     "The user bought iron pot 1. Would the user buy black tea 4? Answer:",
@@ -114,8 +114,7 @@ def test_an_answer_of_several_tokens_is_refused(tiny_causal: str) -> None:
         tuner(tiny_causal, head=GenerativeConfig(yes=" Certainly"))
 
 
-def test_prompts_of_two_texts_are_refused(tiny_causal: str, batch: JointPromptBatch) -> None:
-    module = tuner(tiny_causal)
-    apart = PromptBatch(batch.prompt, *batch[:6])
+def test_prompts_of_two_texts_are_refused(tiny_causal: str) -> None:
+    tower = TowerConfig(model=tiny_causal, language_head=True).build()
     with pytest.raises(ValueError, match=r"set data\.init_args\.prompt\.template"):
-        module.task("answer").loss(module.tower, apart)
+        GenerativeTaskConfig().build(tower, CATALOG._replace(prompt_texts=2))

@@ -1,6 +1,7 @@
 """The task "a prompt, to the yes or no that a causal model goes on with"."""
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -27,12 +28,18 @@ class GenerativeTaskConfig(TaskConfig):
         """Return the task.
 
         Raises:
-            ValueError: If the tower predicts no tokens, or an answer is not one token.
+            ValueError: If the tower predicts no tokens, the prompts are two texts, or an answer
+                is not one token.
         """
         if not tower.has_language_head:
             raise ValueError(
                 f"a generative task needs the head of {tower.model_name}: set "
                 "model.init_args.tower.language_head to true, and name a causal model"
+            )
+        if catalog.prompt_texts != 1:
+            raise ValueError(
+                "a generative task answers one text of history and candidate, and the data give "
+                "two: set data.init_args.prompt.template"
             )
         return GenerativeTask(self, tower, catalog)
 
@@ -59,9 +66,4 @@ class GenerativeTask(ChoiceTask):
         return self.head.loss(self._next_token_logits(tower, batch), batch.labels)
 
     def _next_token_logits(self, tower: LanguageTower, batch: AnyPromptBatch) -> Tensor:
-        if not isinstance(batch, JointPromptBatch):
-            raise ValueError(  # noqa: TRY004 - it is a setting of the user that is wrong
-                "a generative task answers one text of history and candidate, and the data give "
-                "two: set data.init_args.prompt.template"
-            )
-        return tower.next_token_logits(batch.prompt)
+        return tower.next_token_logits(cast("JointPromptBatch", batch).prompt)
