@@ -135,6 +135,64 @@ class PairBatch(NamedTuple):
     """Item indices, shape ``(B,)``; equal items are no negatives of each other."""
     right_ids: Tensor
     """Item indices, shape ``(B,)``."""
+    left_log_q: Tensor
+    """Logarithm of the share of draws whose left side this is, float32, shape ``(B,)``."""
+    right_log_q: Tensor
+    """Logarithm of the share of draws whose right side this is, float32, shape ``(B,)``."""
+
+
+class NextItemBatch(NamedTuple):
+    """Histories and the items that followed, each distinct text once.
+
+    Shapes: B histories, H newest items of a history, S items of it, T texts. Items of equal text
+    are one: the first of them stands for all in ids.
+    """
+
+    user_ids: Tensor
+    """User indices, shape ``(B,)``."""
+    texts: TextBatch
+    """Distinct texts of histories and targets, T of them."""
+    text_domain_ids: Tensor
+    """Domain of each text's items, 0 where they are of several, shape ``(T,)``."""
+    history_rows: Tensor
+    """Texts of the newest items, newest first, any where there is none, shape ``(B, H)``."""
+    history_weights: Tensor
+    """Weights of those texts in the history's mean, 0 where there is none, float32, ``(B, H)``."""
+    seen_ids: Tensor
+    """Items of the histories, newest first, 0 where there is none, shape ``(B, S)``."""
+    target_rows: Tensor
+    """Texts of the targets, shape ``(B,)``."""
+    target_ids: Tensor
+    """Items to be found, shape ``(B,)``."""
+    target_domain_ids: Tensor
+    """Domains of the targets, shape ``(B,)``."""
+    target_log_q: Tensor
+    """Logarithm of the share of draws whose target this is, float32, shape ``(B,)``."""
+
+
+class ItemTextBatch(NamedTuple):
+    """Texts of items that are ranked, or looked up in histories. T distinct texts, M items."""
+
+    texts: TextBatch
+    text_ids: Tensor
+    """First item of each text, shape ``(T,)``."""
+    item_ids: Tensor
+    """All items of these texts, and items without text, shape ``(M,)``."""
+    leader_ids: Tensor
+    """First item of each item's text, 0 for items without text, shape ``(M,)``."""
+    is_candidate: Tensor
+    """Whether each item is ranked, shape ``(M,)``."""
+    sample_size: int = 0
+    """How many candidates of each domain were drawn, 0: all of them are ranked."""
+
+
+class WeightedTargets(NamedTuple):
+    """Targets to be ranked by a weighted mean of their histories. B targets, L history length."""
+
+    sequences: SequenceBatch
+    """Histories with one target each."""
+    weights: Tensor
+    """Weight of each history item, 0 where there is none, float32, shape ``(B, L)``."""
 
 
 class PromptBatch(NamedTuple):

@@ -89,6 +89,12 @@ class LanguageFineTuner(LightningModule):
         self.tuning.after_step(self.tower.model, self.global_step)
 
     @override
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        total = self.trainer.estimated_stepping_batches
+        for name in self._task_names:
+            self.task(name).follow(1.0 if total == float("inf") else self.global_step / total)
+
+    @override
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         batches = batch if len(self.tasks) > 1 else dict.fromkeys(self.tasks, batch)
         losses = {name: self.task(name).loss(self.tower, each) for name, each in batches.items()}
@@ -154,7 +160,8 @@ class LanguageFineTuner(LightningModule):
     def _log_reports(self, stage: str, *, detailed: bool) -> None:
         for task in self._task_names:
             report = self.task(task).report(detailed=detailed)
-            self.log_dict({self._key(stage, task, name): v for name, v in report.items()})
+            figures = {self._key(stage, task, name): v for name, v in report.items()}
+            self.log_dict(figures, sync_dist=True)  # equal anyway; this keeps Lightning quiet
 
 
 def _batch_size(batch: Any) -> int:

@@ -2,13 +2,12 @@ import math
 import shutil
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.data.text.cooccurrence import WeightedSampler, is_held_out, read_pairs
+from xrec_lightning.data.text.cooccurrence import is_held_out, read_pairs
 
 
 @pytest.fixture
@@ -17,9 +16,10 @@ def prepared(tiny_dataset: Path, tmp_path: Path) -> Prepared:
     folder = tmp_path / "prepared"
     shutil.copytree(locate(tiny_dataset), folder)
     texts = ["tea", "pot", "tea", None, "cup"]
-    pl.DataFrame(
-        {"item_index": [1, 2, 3, 4, 5], "text": texts}, schema_overrides={"item_index": pl.Int32}
-    ).write_parquet(folder / "items.parquet")
+    domains = [["tea"], ["pots"], ["tea"], ["pots"], ["pots"]]
+    columns = {"item_index": [1, 2, 3, 4, 5], "text": texts, "domains": domains}
+    items = pl.DataFrame(columns, schema_overrides={"item_index": pl.Int32})
+    items.write_parquet(folder / "items.parquet")
     edges = [(1, 2, 3), (2, 3, 1), (1, 3, 9), (2, 4, 9), (1, 5, 1), (2, 5, 1)]
     names = ["left_index", "right_index", "count"]
     frame = pl.DataFrame(edges, schema=dict.fromkeys(names, pl.Int32), orient="row")
@@ -60,15 +60,8 @@ def test_held_out_pairs_follow_the_seed(prepared: Prepared) -> None:
     assert is_held_out(pairs, 1.0, 3).all()
 
 
-def test_rows_are_drawn_in_proportion_to_their_weights() -> None:
-    sampler = WeightedSampler(np.array([1.0, 0.0, 3.0]), 8000, seed=0)
-    counts = np.bincount(list(sampler), minlength=3) / 8000
-    np.testing.assert_allclose(counts, [0.25, 0.0, 0.75], atol=0.02)
-
-
-def test_draws_follow_seed_and_epoch() -> None:
-    sampler = WeightedSampler(np.ones(1000), 50, seed=0)
-    first, again = list(sampler), list(sampler)
-    sampler.set_epoch(1)
-    assert first == again
-    assert list(sampler) != first
+def test_pairs_of_the_same_two_domains_have_one_number(prepared: Prepared) -> None:
+    pairs = read_pairs(prepared, min_count=1, min_lift=0.0)  # tea-pot, tea-cup, pot-cup
+    assert list(zip(pairs.left, pairs.right, strict=True)) == [(0, 1), (0, 2), (1, 2)]
+    first, second, third = pairs.domain_pairs
+    assert first == second != third

@@ -108,6 +108,23 @@ def test_fit_logs_retrieval_and_writes_adapter_and_merged_model(
     assert not torch.allclose(base(batch.left), tuned, atol=1e-3)
 
 
+def test_chunks_change_no_gradient_of_a_batch_of_pairs(
+    datamodule: PairDataModule, tiny_language: str
+) -> None:
+    module = tuner(datamodule, tiny_language).eval()  # no dropout, whose masks follow the chunks
+    datamodule.setup("fit")
+    batch = next(iter(datamodule.train_dataloader()))
+    found = []
+    for chunk_size in (None, 3):
+        task = ContrastiveTaskConfig(chunk_size=chunk_size).build(module.tower, datamodule.catalog)
+        module.zero_grad()
+        task.loss(module.tower, batch).backward()
+        found.append([w.grad for w in module.tower.parameters() if w.grad is not None])
+    assert len(found[0]) > 10
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
 def test_full_tuning_writes_no_adapter(
     datamodule: PairDataModule, tiny_language: str, tmp_path: Path
 ) -> None:

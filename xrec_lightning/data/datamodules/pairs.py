@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
@@ -15,27 +16,42 @@ from xrec_lightning.data.catalog import read_catalog
 from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.data.text.cooccurrence import (
-    TextPairs,
-    WeightedSampler,
-    is_held_out,
-    read_pairs,
-)
+from xrec_lightning.data.text.cooccurrence import TextPairs, is_held_out, read_pairs
+from xrec_lightning.data.text.domain_batches import DomainBatches, log_shares
 from xrec_lightning.data.text.tokenize import TokenizedTexts, load_tokenizer, pad_id, tokenize
 
 
 class Pairs(Dataset[PairBatch]):
-    """Pairs of tokenized texts, a batch at a time."""
+    """Pairs of tokenized texts, a batch at a time.
 
-    def __init__(self, pairs: TextPairs, tokens: TokenizedTexts, padding: int) -> None:
+    Args:
+        pairs: P pairs.
+        tokens: Tokens of their texts.
+        padding: Token that pads.
+        weights: Pairs are drawn in proportion to them, shape ``(P,)``.
+        group_ids: And only with pairs of the same group, shape ``(P,)``.
+    """
+
+    def __init__(
+        self,
+        pairs: TextPairs,
+        tokens: TokenizedTexts,
+        padding: int,
+        weights: NDArray[np.floating],
+        group_ids: NDArray[np.integer],
+    ) -> None:
         self.pairs = pairs
         self.tokens = tokens
         self.padding = padding
+        self.weights = weights
+        self.group_ids = group_ids
+        self.left_log_q = log_shares(group_ids, pairs.left, weights)
+        self.right_log_q = log_shares(group_ids, pairs.right, weights)
 
     def __len__(self) -> int:
         return len(self.pairs.left)
 
-    def __getitems__(self, rows: Sequence[int]) -> PairBatch:
+    def __getitems__(self, rows: Sequence[int] | NDArray[np.integer]) -> PairBatch:
         """Return the batch of ``rows``."""
         left, right = self.pairs.left[rows], self.pairs.right[rows]
         return PairBatch(
@@ -43,7 +59,14 @@ class Pairs(Dataset[PairBatch]):
             right=self.tokens.batch(right, self.padding),
             left_ids=torch.from_numpy(self.pairs.item_ids[left].astype(np.int64)),
             right_ids=torch.from_numpy(self.pairs.item_ids[right].astype(np.int64)),
+            left_log_q=torch.from_numpy(self.left_log_q[rows]),
+            right_log_q=torch.from_numpy(self.right_log_q[rows]),
         )
+
+    @override
+    def __getitem__(self, rows: NDArray[np.integer]) -> PairBatch:
+        """Return the batch of ``rows``, as training draws them."""
+        return self.__getitems__(rows)
 
 
 class PairDataModule(LightningDataModule):
@@ -52,7 +75,8 @@ class PairDataModule(LightningDataModule):
     Args:
         dataset: A prepared folder, or the data YAML that `xrec prepare` was given.
         model: The language model whose tokenizer is used.
-        batch_size: Pairs of a batch; each is a negative of the others.
+        batch_size: Pairs of a training batch, over all processes; each is a negative of the others.
+            So many pairs are evaluated at once by each process.
         pairs_per_epoch: Training pairs drawn for an epoch.
         eval_pairs: Held-out pairs in validation, and as many others in test.
         held_out: Share of the distinct pairs that is never trained on.
@@ -60,6 +84,8 @@ class PairDataModule(LightningDataModule):
         min_count: Rarer pairs are left out.
         min_lift: So are pairs that occur less than this many times as often as by chance.
         max_tokens: Longest text, in tokens.
+        one_domain_batches: Whether the pairs of a training batch are all of the same two domains,
+            so that no item of another domain is a negative.
         seed: Seed of held-out pairs and draws.
     """
 
@@ -75,6 +101,7 @@ class PairDataModule(LightningDataModule):
         min_count: int = 2,
         min_lift: float = 3.0,
         max_tokens: int = 64,
+        one_domain_batches: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -88,6 +115,7 @@ class PairDataModule(LightningDataModule):
         self.min_count = min_count
         self.min_lift = min_lift
         self.max_tokens = max_tokens
+        self.one_domain_batches = one_domain_batches
         self.seed = seed
 
     @cached_property
@@ -101,10 +129,15 @@ class PairDataModule(LightningDataModule):
         held_out = is_held_out(pairs, self.held_out, self.seed)
         tokenizer = load_tokenizer(self.model)
         tokens = tokenize(pairs.texts, tokenizer, self.max_tokens)
-        self.train_pairs = Pairs(pairs.select(~held_out), tokens, pad_id(tokenizer))
+        self.train_pairs = self._pairs(pairs.select(~held_out), tokens, pad_id(tokenizer))
         val, test = self._evaluated(held_out)
-        self.val_pairs = Pairs(pairs.select(val), tokens, pad_id(tokenizer))
-        self.test_pairs = Pairs(pairs.select(test), tokens, pad_id(tokenizer))
+        self.val_pairs = self._pairs(pairs.select(val), tokens, pad_id(tokenizer))
+        self.test_pairs = self._pairs(pairs.select(test), tokens, pad_id(tokenizer))
+
+    def _pairs(self, pairs: TextPairs, tokens: TokenizedTexts, padding: int) -> Pairs:
+        weights = pairs.strengths**self.smoothing
+        groups = pairs.domain_pairs if self.one_domain_batches else np.zeros_like(pairs.left)
+        return Pairs(pairs, tokens, padding, weights, groups)
 
     def _evaluated(self, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the masks of the pairs of validation and of test."""
@@ -117,15 +150,19 @@ class PairDataModule(LightningDataModule):
 
     @override
     def train_dataloader(self) -> DataLoader[PairBatch]:
-        weights = self.train_pairs.pairs.strengths**self.smoothing
-        sampler = WeightedSampler(weights, self.pairs_per_epoch, self.seed)
-        return DataLoader(
-            self.train_pairs,
-            batch_size=self.batch_size,
-            sampler=sampler,
-            drop_last=True,
-            collate_fn=as_it_is,
+        trainer = self.trainer
+        world_size, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        sampler = DomainBatches(
+            self.train_pairs.group_ids,
+            self.train_pairs.weights,
+            self.batch_size,
+            self.pairs_per_epoch,
+            self.seed,
+            num_replicas=world_size,
+            rank=rank,
         )
+        # The sampler yields whole batches, which the dataset cuts from whole arrays.
+        return DataLoader(self.train_pairs, batch_size=None, sampler=sampler, collate_fn=as_it_is)
 
     @override
     def val_dataloader(self) -> DataLoader[PairBatch]:

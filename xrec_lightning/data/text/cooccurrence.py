@@ -1,16 +1,14 @@
 """Pairs of texts whose items were chosen close to each other, from the graph's training edges."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from torch.utils.data import Sampler
-from typing_extensions import override
 
 from xrec_lightning.data.prepared import Prepared
-from xrec_lightning.schema import GRAPH_FOLDER, ITEM_INDEX, TEXT
+from xrec_lightning.data.text.distinct import read_texts
+from xrec_lightning.schema import GRAPH_FOLDER
 
 EDGES = "item_item"
 Ints = NDArray[np.integer]
@@ -26,6 +24,8 @@ class TextPairs(NamedTuple):
     """Distinct item texts."""
     item_ids: Ints
     """The first item of each text, shape ``(T,)``."""
+    domain_ids: Ints
+    """The domain of each text's items, 0 where they are of several, shape ``(T,)``."""
     left: Ints
     """Shape ``(P,)``."""
     right: Ints
@@ -38,6 +38,12 @@ class TextPairs(NamedTuple):
         return self._replace(
             left=self.left[mask], right=self.right[mask], strengths=self.strengths[mask]
         )
+
+    @property
+    def domain_pairs(self) -> Ints:
+        """A number for the domains of both sides of each pair, shape ``(P,)``."""
+        size = int(self.domain_ids.max(initial=0)) + 1
+        return self.domain_ids[self.left] * size + self.domain_ids[self.right]
 
 
 def read_pairs(prepared: Prepared, min_count: int = 2, min_lift: float = 3.0) -> TextPairs:
@@ -62,9 +68,9 @@ def read_pairs(prepared: Prepared, min_count: int = 2, min_lift: float = 3.0) ->
             f"{path}: the training co-occurrence edges are missing and nothing may replace them; "
             "delete the prepared folder and run `xrec prepare` again"
         )
-    texts, row_of = _distinct_texts(prepared.items())
+    texts = read_texts(prepared)
     edges = prepared.graph(EDGES)
-    ends = [row_of[edges[name].to_numpy()] for name in ("left_index", "right_index")]
+    ends = [texts.row_of[edges[name].to_numpy()] for name in ("left_index", "right_index")]
     pairs = (
         pl.DataFrame(
             {"left": np.minimum(*ends), "right": np.maximum(*ends), "count": edges["count"]}
@@ -81,17 +87,7 @@ def read_pairs(prepared: Prepared, min_count: int = 2, min_lift: float = 3.0) ->
             "times as often as by chance; lower min_count or min_lift"
         )
     columns = [pairs[name].to_numpy() for name in ("left", "right", "strength")]
-    return TextPairs(texts[TEXT].to_list(), texts[ITEM_INDEX].to_numpy(), *columns)
-
-
-def _distinct_texts(items: pl.DataFrame) -> tuple[pl.DataFrame, Ints]:
-    """Return the distinct texts with their first item, and the row of each item's text or -1."""
-    named = items.filter(pl.col(TEXT).is_not_null())
-    texts = named.group_by(TEXT).agg(pl.col(ITEM_INDEX).min()).sort(ITEM_INDEX)
-    rows = named.select(ITEM_INDEX, TEXT).join(texts.select(TEXT).with_row_index("row"), on=TEXT)
-    row_of = np.full(len(items) + 1, -1, dtype=np.int64)
-    row_of[rows[ITEM_INDEX].to_numpy()] = rows["row"].to_numpy()
-    return texts, row_of
+    return TextPairs(texts.texts, texts.item_ids, texts.domain_ids, *columns)
 
 
 def _strong(pairs: pl.DataFrame, min_count: int, min_lift: float) -> pl.DataFrame:
@@ -108,32 +104,3 @@ def _strong(pairs: pl.DataFrame, min_count: int, min_lift: float) -> pl.DataFram
 def is_held_out(pairs: TextPairs, share: float, seed: int) -> NDArray[np.bool_]:
     """Return whether each pair belongs to the held-out ``share``, shape ``(P,)``."""
     return np.random.default_rng(seed).random(len(pairs.left)) < share
-
-
-class WeightedSampler(Sampler[int]):
-    """Draw rows with replacement in proportion to their weights, other ones each epoch.
-
-    Args:
-        weights: Positive, shape ``(rows,)``.
-        num_samples: Draws of an epoch.
-        seed: Seed of all draws.
-    """
-
-    def __init__(self, weights: NDArray[np.floating], num_samples: int, seed: int) -> None:
-        self.cumulative = np.cumsum(weights, dtype=np.float64)
-        self.num_samples = num_samples
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the draws; the trainer calls it before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.num_samples
-
-    @override
-    def __iter__(self) -> Iterator[int]:
-        generator = np.random.default_rng((self.seed, self.epoch))
-        draws = generator.random(self.num_samples) * self.cumulative[-1]
-        yield from np.searchsorted(self.cumulative, draws, side="right").tolist()

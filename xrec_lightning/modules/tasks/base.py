@@ -54,6 +54,12 @@ class Task(nn.Module, ABC):
             f"{type(self).__name__} predicts nothing; run `xrec test`, or `xrec embed` for vectors"
         )
 
+    def follow(self, progress: float) -> None:
+        """Take note, before each training batch, of the share of the run that is done, 0 to 1.
+
+        A run without an end is always done.
+        """
+
     def watched(self) -> dict[str, Tensor]:
         """Return values of the head to be logged in training, such as a temperature."""
         return {}

@@ -1,0 +1,120 @@
+"""Batches of rows that are all of one group, such as a domain."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data.distributed import DistributedSampler
+from typing_extensions import override
+
+from xrec_lightning.data.errors import InputError
+
+Ints = NDArray[np.integer]
+Floats = NDArray[np.floating]
+
+
+class DomainBatches(DistributedSampler[Ints]):
+    """Draw batches of rows of one group each, other ones each epoch.
+
+    Groups are drawn in proportion to the weights of their rows, rows within a group likewise:
+    those of equal weight one after the other in random order, none twice before all have served;
+    those of unequal weights with replacement.
+
+    Args:
+        group_ids: Group of each row, shape ``(R,)``; one group for all gives mixed batches.
+        weights: Positive weight of each row, shape ``(R,)``.
+        batch_size: Rows of a batch, over all processes.
+        rows_per_epoch: Rows of an epoch; what fills no whole batch is left out.
+        seed: Seed of all draws.
+        num_replicas: Number of processes.
+        rank: Number of this process.
+
+    Raises:
+        InputError: If not even one batch is full, or the processes cannot share one evenly.
+    """
+
+    def __init__(
+        self,
+        group_ids: Ints,
+        weights: Floats,
+        batch_size: int,
+        rows_per_epoch: int,
+        seed: int = 0,
+        num_replicas: int = 1,
+        rank: int = 0,
+    ) -> None:
+        if batch_size > rows_per_epoch:
+            raise InputError(
+                f"data.init_args.batch_size is {batch_size}, but an epoch has {rows_per_epoch} "
+                "rows, which fill no batch; set it lower"
+            )
+        if batch_size % num_replicas:
+            raise InputError(
+                f"data.init_args.batch_size is {batch_size}: {num_replicas} processes cannot share "
+                f"that evenly; set it to a multiple of {num_replicas}"
+            )
+        self.batch_size = batch_size
+        self.num_batches = rows_per_epoch // batch_size
+        self.seed = seed
+        self.num_replicas = num_replicas
+        self.rank = rank
+        self.epoch = 0
+        _, groups = np.unique(group_ids, return_inverse=True)
+        order = groups.argsort(kind="stable")
+        self.members = np.split(order, np.bincount(groups).cumsum()[:-1])
+        self.weights = weights
+
+    @override
+    def __len__(self) -> int:
+        return self.num_batches
+
+    @override
+    def __iter__(self) -> Iterator[Ints]:
+        generator = np.random.default_rng((self.seed, self.epoch))
+        rows = [
+            self._draw(members, int(quota) * self.batch_size, generator)
+            for members, quota in zip(self.members, self._quotas(generator), strict=True)
+        ]
+        batches = np.concatenate(rows).reshape(self.num_batches, self.batch_size)
+        for batch in generator.permutation(batches):
+            yield batch[self.rank :: self.num_replicas]
+
+    def _quotas(self, generator: np.random.Generator) -> Ints:
+        """Return the batches of each group, in expectation in proportion to its weights."""
+        shares = np.array([self.weights[members].sum() for members in self.members])
+        borders = np.cumsum(shares) / shares.sum() * self.num_batches
+        borders[-1] = self.num_batches
+        # One random start for all borders rounds each group up or down without a bias.
+        rounded = np.floor(borders + generator.random() * (borders < self.num_batches))
+        return np.diff(rounded.astype(np.int64), prepend=0)
+
+    def _draw(self, members: Ints, count: int, generator: np.random.Generator) -> Ints:
+        weights = self.weights[members]
+        if count == 0 or weights.min() == weights.max():
+            return np.resize(generator.permutation(members), count)
+        cumulative = np.cumsum(weights, dtype=np.float64)
+        draws = generator.random(count) * cumulative[-1]
+        return members[np.searchsorted(cumulative, draws, side="right")]
+
+
+def log_shares(group_ids: Ints, keys: Ints, weights: Floats) -> Floats:
+    """Return the logarithm of how often a draw of each row's group has the row's key.
+
+    Args:
+        group_ids: Group of each row, shape ``(R,)``.
+        keys: What may occur in several rows, such as an item, shape ``(R,)``.
+        weights: Rows are drawn in proportion to them, shape ``(R,)``.
+
+    Returns:
+        Float32, shape ``(R,)``.
+
+    Example:
+        >>> shares = log_shares(np.array([1, 1, 1, 2]), np.array([7, 7, 8, 7]), np.ones(4))
+        >>> np.exp(shares).astype(float).round(3).tolist()
+        [0.667, 0.667, 0.333, 1.0]
+    """
+    _, groups = np.unique(group_ids, return_inverse=True)
+    _, found = np.unique(np.stack([groups, keys]), axis=1, return_inverse=True)
+    totals = np.bincount(groups, weights)[groups]
+    shares: Floats = np.bincount(found.ravel(), weights)[found.ravel()] / totals
+    return np.log(shares).astype(np.float32)
