@@ -15,6 +15,7 @@ from xrec_lightning.models.balance import BalanceConfig, UncertaintyBalance
 from xrec_lightning.models.language.tower import TowerConfig
 from xrec_lightning.models.language.tuning.lora import LoraTuning
 from xrec_lightning.modules.finetune import LanguageFineTuner
+from xrec_lightning.modules.optim import RatesConfig
 from xrec_lightning.modules.tasks.click import ClickTaskConfig
 from xrec_lightning.modules.tasks.contrastive import ContrastiveTaskConfig
 
@@ -127,3 +128,71 @@ def test_a_model_without_tasks_is_refused(tiny_dataset: Path, tiny_language: str
     catalog = two_parts(tiny_dataset, tiny_language).catalog
     with pytest.raises(ValueError, match="name at least one task"):
         LanguageFineTuner(catalog, TowerConfig(model=tiny_language), LoraTuning(), {})
+
+
+class CountingTuning(LoraTuning):
+    """LoRA that notes which steps it was told of, and whether their gradients were there."""
+
+    def start(self, model: torch.nn.Module, total_steps: float) -> None:
+        self.seen.append((0, total_steps))
+
+    def after_step(self, model: torch.nn.Module, step: int) -> None:
+        has_gradients = any(w.grad is not None and w.grad.any() for w in model.parameters())
+        self.seen.append((step, has_gradients))
+
+    @property
+    def seen(self) -> list[tuple[int, float]]:
+        return SEEN
+
+
+SEEN: list[tuple[int, float]] = []
+
+
+def test_the_tuning_follows_every_optimizer_step(
+    datamodule: PairDataModule, tiny_language: str, tmp_path: Path
+) -> None:
+    SEEN.clear()
+    module = LanguageFineTuner(
+        datamodule.catalog,
+        TowerConfig(model=tiny_language),
+        CountingTuning(rank=2),
+        {"pairs": ContrastiveTaskConfig()},
+        optimizer=partial(torch.optim.AdamW, lr=1e-2),
+    )
+    Trainer(
+        max_epochs=2,
+        accumulate_grad_batches=2,
+        default_root_dir=tmp_path,
+        limit_val_batches=0,
+        enable_checkpointing=False,
+        **QUIET,
+    ).fit(module, datamodule)
+    assert SEEN == [(0, 2), (1, True), (2, True)]
+
+
+def test_parts_have_rates_of_their_own(
+    datamodule: PairDataModule, tiny_language: str, tmp_path: Path
+) -> None:
+    module = LanguageFineTuner(
+        datamodule.catalog,
+        TowerConfig(model=tiny_language),
+        LoraTuning(rank=2),
+        {"pairs": ContrastiveTaskConfig()},
+        rates=RatesConfig(head=10.0),
+        optimizer=partial(torch.optim.AdamW, lr=1e-3),
+        warmup_share=0.0,
+    )
+    trainer = Trainer(max_steps=1, default_root_dir=tmp_path, limit_val_batches=0, **QUIET)
+    trainer.fit(module, datamodule)
+    rates = {
+        id(weight): group["initial_lr"]
+        for group in trainer.optimizers[0].param_groups
+        for weight in group["params"]
+    }
+    of_part: dict[str, set[float]] = {"tasks.pairs.": set(), "lora_": set()}
+    for name, weight in module.named_parameters():
+        for part, found in of_part.items():
+            if part in name:
+                found.add(rates[id(weight)])
+    assert of_part["tasks.pairs."] == {pytest.approx(1e-2)}
+    assert of_part["lora_"] == {1e-3}

@@ -1,11 +1,12 @@
 """Fine-tuning of a language model on one task, or on several at once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
@@ -17,7 +18,7 @@ from xrec_lightning.models.language.folder import save_model, write_folder
 from xrec_lightning.models.language.tower import TowerConfig, weights_fingerprint
 from xrec_lightning.models.language.tuning.adapters import has_adapter, merge_adapter, save_adapter
 from xrec_lightning.models.language.tuning.base import TuningConfig
-from xrec_lightning.modules.optim import trainable, with_warmup_decay
+from xrec_lightning.modules.optim import RatesConfig, build_optimizer, with_warmup_decay
 from xrec_lightning.modules.tasks.base import Task, TaskConfig
 
 BASE = "base_fingerprint"
@@ -37,6 +38,7 @@ class LanguageFineTuner(LightningModule):
         tuning: Which of its weights are trained.
         tasks: What it is trained for, by a name of your choice.
         balance: How the losses of several tasks become one.
+        rates: Learning rates of language model, adapter and heads, as factors of the optimizer's.
         optimizer: Optimizer of the trained weights.
         warmup_share: Share of the steps in which the learning rate rises; then it falls to 0.
     """
@@ -48,6 +50,7 @@ class LanguageFineTuner(LightningModule):
         tuning: TuningConfig,
         tasks: dict[str, TaskConfig],
         balance: BalanceConfig | None = None,
+        rates: RatesConfig | None = None,
         optimizer: OptimizerCallable = AdamW,
         warmup_share: float = 0.1,
     ) -> None:
@@ -66,6 +69,7 @@ class LanguageFineTuner(LightningModule):
         )
         balance = balance or FixedBalance()
         self.balance = balance.build({name: config.weight for name, config in tasks.items()})
+        self.rates = rates or RatesConfig()
         self.optimizer = optimizer
         self.warmup_share = warmup_share
 
@@ -77,16 +81,24 @@ class LanguageFineTuner(LightningModule):
 
     @override
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = self.optimizer(trainable(self))
+        optimizer = build_optimizer(self, self.optimizer, self.rates)
         return with_warmup_decay(optimizer, self.trainer, self.warmup_share)
 
     @override
     def on_fit_start(self) -> None:
-        self.tuning.start(self.tower.model, int(self.trainer.estimated_stepping_batches))
+        self.tuning.start(self.tower.model, float(self.trainer.estimated_stepping_batches))
 
     @override
-    def on_before_zero_grad(self, optimizer: Optimizer) -> None:
-        self.tuning.after_step(self.tower.model, self.global_step)
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        # Lightning counts the step later, and zeroes its gradients only in the next one.
+        self.tuning.after_step(self.tower.model, self.global_step + 1)
 
     @override
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
