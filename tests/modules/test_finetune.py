@@ -194,5 +194,5 @@ def test_parts_have_rates_of_their_own(
         for part, found in of_part.items():
             if part in name:
                 found.add(rates[id(weight)])
-    assert of_part["tasks.pairs."] == {pytest.approx(1e-2)}
+    assert of_part["tasks.pairs."] == {1e-3 * 10.0}
     assert of_part["lora_"] == {1e-3}
