@@ -84,7 +84,7 @@ def find_attentions(model: PreTrainedModel) -> list[Attention]:
 
 def find_linear(model: PreTrainedModel) -> list[str]:
     """Return the last parts of the names of all linear layers but the head of the vocabulary."""
-    head = model.get_output_embeddings()
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]  # not ours
     names = [n for n in matched(model, "all-linear") if model.get_submodule(n) is not head]
     return shorten(names, model)
 
