@@ -88,6 +88,16 @@ def test_gguf_gives_the_model_and_the_tokens_it_was_made_of(
         torch.testing.assert_close(again(**tokens).logits, expected, atol=1e-5, rtol=0)
 
 
+def test_gguf_gives_an_encoder_too(gguf_file: Path, tiny_causal: str) -> None:
+    encoder, missing = load_pretrained(AutoModel, str(gguf_file))
+    assert missing == []
+    theirs = AutoModel.from_pretrained(tiny_causal)
+    token_ids = torch.tensor([[3, 1, 4, 1, 5]])
+    with torch.inference_mode():
+        expected = theirs(token_ids).last_hidden_state
+        torch.testing.assert_close(encoder(token_ids).last_hidden_state, expected)
+
+
 def test_new_weights_are_named(tiny_language: str) -> None:
     assert load_pretrained(AutoModel, tiny_language)[1] == []
     missing = load_pretrained(AutoModelForCausalLM, tiny_language)[1]
