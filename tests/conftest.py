@@ -1,13 +1,14 @@
 """What every test shares: no network, and one small data set in two domains."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     BertConfig,
@@ -21,7 +22,7 @@ from transformers import (
 from xrec_lightning.data.config.load import load_config
 from xrec_lightning.data.prepare import prepare
 from xrec_lightning.knowledge.store import StoreSpec
-from xrec_lightning.knowledge.writer import build_store
+from xrec_lightning.knowledge.writer import StoreBuild, encode_work
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -86,6 +87,25 @@ output: {folder}/prepared
 
 
 @pytest.fixture(scope="session")
+def rated_dataset(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data YAML of `tiny_log` with ratings of 1 to 5, prepared."""
+    folder = tmp_path_factory.mktemp("rated")
+    log = pl.read_csv(tiny_dataset.parent / "log.csv")
+    user, item = (pl.col(name).str.slice(1).cast(pl.Int64) for name in ("user_id", "item_id"))
+    log.with_columns(rating=1 + (user + 2 * item) % 5).write_csv(folder / "log.csv")
+    path = folder / "rated.yaml"
+    path.write_text(
+        f"""
+interactions: {{path: {folder}/log.csv}}
+items: {{path: {tiny_dataset.parent}/items.csv, title: title, text: [title], brand: brand}}
+output: {folder}/prepared
+"""
+    )
+    prepare(load_config(path))
+    return path
+
+
+@pytest.fixture(scope="session")
 def tiny_store(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A knowledge store of random vectors, 8 wide, for the items with text."""
     encoded: dict[str, torch.Tensor] = {}
@@ -96,13 +116,16 @@ def tiny_store(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     generator = torch.Generator().manual_seed(0)
     spec = StoreSpec(model="random", adapter=None, weights="0", pooling="mean", max_tokens=8)
 
-    def encode(texts: Sequence[str]) -> torch.Tensor:
-        return torch.stack(
-            [encoded.setdefault(t, torch.randn(8, generator=generator)) for t in texts]
-        )
+    def encode(
+        texts: Sequence[str], _: NDArray[np.bool_]
+    ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+        vectors = [encoded.setdefault(t, torch.randn(8, generator=generator)) for t in texts]
+        yield np.arange(len(texts)), torch.stack(vectors)
 
     folder = tmp_path_factory.mktemp("knowledge") / "store"
-    build_store(folder, entries, spec, encode)
+    build = StoreBuild(folder, entries, spec)
+    encode_work(build.shards, build.work(), spec.dtype, encode)
+    build.finish()
     return folder
 
 

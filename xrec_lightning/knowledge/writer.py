@@ -1,90 +1,193 @@
 """Building a knowledge store: only missing texts are encoded, and a killed build goes on."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 import torch
-from safetensors import safe_open
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
+from xrec_lightning.knowledge.formats import Columns, pack
+from xrec_lightning.knowledge.shards import Shard, Shards, refuse_lost
 from xrec_lightning.knowledge.store import (
     INDEX_FILE,
     INDEX_SCHEMA,
     STORE_FILE,
-    VECTORS,
     VECTORS_FILE,
     KnowledgeStore,
+    StoreError,
     StoreSpec,
+    digest,
     write_description,
 )
 
-Encode = Callable[[Sequence[str]], Tensor]
-"""From texts to their vectors, shape ``(texts, width)``."""
+Encode = Callable[[Sequence[str], NDArray[np.bool_]], Iterable[tuple[NDArray[np.integer], Tensor]]]
+"""From texts, and which of them are done, to batches: positions of texts, and their vectors.
 
-KEYS = "keys"
+Which texts make up a batch must depend on the texts alone, not on what is done, so that a build
+that was killed ends with the same bytes; a batch that is done may be left out, and batches may come
+in any order."""
 
 
-def build_store(
-    folder: Path,
-    entries: pl.DataFrame,
-    spec: StoreSpec,
-    encode: Encode,
-    *,
-    shard_texts: int = 1024,
-    on_progress: Callable[[int], None] = lambda _: None,
-) -> KnowledgeStore:
-    """Write the store of ``entries`` into ``folder`` and open it.
+class Work(NamedTuple):
+    """Texts to be encoded. T texts."""
 
-    Vectors come from the store that was there, from the shards that a killed build left beside it,
-    and from ``encode`` for the rest, a shard at a time. The new store replaces the old one at once.
+    plan: str
+    """Hash of the keys."""
+    keys: list[str]
+    """Their keys, T of them."""
+    texts: list[str]
+    """Shortest first, T of them."""
+    is_done: NDArray[np.bool_]
+    """Which ones a build that was killed has left, shape ``(T,)``."""
+
+
+class StoreBuild:
+    """A store that is to be written: what is missing, and in the end the store.
+
+    The new store replaces the old one at once.
 
     Args:
         folder: Where the store lies; its shards lie in a hidden folder beside it until it is done.
         entries: Rows of kind, id and text; rows without text have no vector.
         spec: What decides a vector beside its text.
-        encode: Called with distinct texts, shortest first.
-        shard_texts: Texts encoded between two writes.
-        on_progress: Called with the number of distinct texts that became available.
+
+    Raises:
+        StoreError: If there is a store of another model, or a broken one.
     """
-    entries = entries.filter(pl.col("text").is_not_null() & (pl.col("text") != ""))
-    texts = {spec.key(text): text for text in entries["text"].unique()}
-    index = _index(entries, spec)
-    shards = folder.parent / f".{folder.name}.shards"
-    _recover(folder)
-    previous = KnowledgeStore.open(folder) if (folder / STORE_FILE).is_file() else None
-    if previous is not None and previous.index.equals(index):
-        on_progress(len(texts))
-        shutil.rmtree(shards, ignore_errors=True)
-        return previous
-    vectors = _read_previous(previous, texts) | _read_shards(shards, texts)
-    on_progress(len(vectors))
-    for encoded in _encode_missing(shards, texts, vectors.keys(), spec, encode, shard_texts):
-        vectors.update(encoded)
-        on_progress(len(encoded))
-    matrix = torch.stack([vectors[key] for key in sorted(texts)]) if texts else torch.zeros(0, 0)
-    _replace(folder, index, matrix, spec)
-    shutil.rmtree(shards, ignore_errors=True)
-    return KnowledgeStore.open(folder)
+
+    def __init__(self, folder: Path, entries: pl.DataFrame, spec: StoreSpec) -> None:
+        entries = entries.filter(pl.col("text").is_not_null() & (pl.col("text") != ""))
+        self.folder = folder
+        self.spec = spec
+        self.texts = {spec.key(text): text for text in entries["text"].unique()}
+        self.index = _index(entries, spec)
+        self.shards = shards_of(folder)
+        _recover(folder)
+        self.previous = KnowledgeStore.open(folder) if (folder / STORE_FILE).is_file() else None
+        if self.previous is not None:
+            _refuse_other_model(self.previous, spec)
+
+    @cached_property
+    def is_finished(self) -> bool:
+        """Whether the store that lies there is the one wanted."""
+        return self.previous is not None and self.previous.index.equals(self.index)
+
+    def work(self) -> Work:
+        """Return what neither the old store nor a build that was killed has."""
+        known = set() if self.previous is None else self.texts.keys() & self.previous.keys().keys()
+        done: dict[str, set[str]] = {}
+        for shard in self.shards.read():
+            done.setdefault(shard.plan, set()).update(shard.keys)
+        work = self._without(known, done)
+        if done and work.plan not in done:
+            # The texts have changed since: what is there is as good as an old store.
+            work = self._without(known.union(*done.values()), {})
+        return work
+
+    def finish(self) -> KnowledgeStore:
+        """Put the store in its place, once all work is done, and open it."""
+        if self.is_finished and self.previous is not None:
+            self.shards.remove()
+            return self.previous
+        self._replace(self._gather())
+        self.shards.remove()
+        return KnowledgeStore.open(self.folder)
+
+    def _without(self, known: set[str], done: dict[str, set[str]]) -> Work:
+        keys = sorted(self.texts.keys() - known, key=lambda key: (len(self.texts[key]), key))
+        plan = digest(keys)
+        is_done = np.array([key in done.get(plan, ()) for key in keys], dtype=bool)
+        return Work(plan, keys, [self.texts[key] for key in keys], is_done)
+
+    def _gather(self) -> Columns:
+        """Return what is stored of all texts, in the order of their keys."""
+        keys = sorted(self.texts)
+        rows = {key: row for row, key in enumerate(keys)}
+        columns: Columns = {}
+        is_found = np.zeros(len(keys), dtype=bool)
+        for source_keys, part in self._sources():
+            held = [(place, rows[key]) for place, key in enumerate(source_keys) if key in rows]
+            if held:
+                places, targets = torch.tensor(held).T
+                for name, column in part.items():
+                    if name not in columns:
+                        columns[name] = column.new_zeros(len(keys), *column.shape[1:])
+                    columns[name][targets] = column[places]
+                is_found[targets.numpy()] = True
+        refuse_lost([keys[row] for row in np.flatnonzero(~is_found)], self.shards.folder)
+        return columns or pack(torch.zeros(0, 0), self.spec.dtype)
+
+    def _sources(self) -> Iterable[tuple[list[str], Columns]]:
+        if self.previous is not None:
+            row_keys = self.previous.index.select("row", "key").unique().sort("row")
+            if not self.texts.keys().isdisjoint(row_keys["key"]):
+                yield row_keys["key"].to_list(), self.previous.columns
+        for shard in self.shards.read():
+            yield shard.keys, shard.columns
+
+    def _replace(self, columns: Columns) -> None:
+        """Put a complete store where the old one was; a kill leaves one of them complete."""
+        new, old = _beside(self.folder, "new"), _beside(self.folder, "old")
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        new.mkdir(parents=True)
+        save_file(columns, new / VECTORS_FILE)
+        self.index.write_parquet(new / INDEX_FILE)
+        write_description(new, self.spec, self.index, columns)
+        if self.folder.exists():
+            self.folder.rename(old)
+        new.rename(self.folder)
+        shutil.rmtree(old, ignore_errors=True)
 
 
-def _encode_missing(
-    shards: Path,
-    texts: dict[str, str],
-    known: Set[str],
-    spec: StoreSpec,
+def encode_work(
+    shards: Shards,
+    work: Work,
+    vector_format: str,
     encode: Encode,
-    shard_texts: int,
-) -> Iterator[dict[str, Tensor]]:
-    """Yield the vectors of the texts that are not ``known``, each shard once it is on disk."""
-    missing = sorted(texts.keys() - known, key=lambda key: (len(texts[key]), key))
-    for start in range(0, len(missing), shard_texts):
-        keys = missing[start : start + shard_texts]
-        encoded = encode([texts[key] for key in keys]).to(getattr(torch, spec.dtype)).contiguous()
-        _write_shard(shards, keys, encoded)
-        yield dict(zip(keys, encoded, strict=True))
+    shard_texts: int = 1024,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Write the vectors of the texts that are not done as shards.
+
+    Args:
+        shards: Where they are written.
+        work: All texts.
+        vector_format: Number format of the vectors.
+        encode: Called with all texts, if one of them is not done.
+        shard_texts: A shard holds whole batches of at least so many texts.
+        on_progress: Called with the number of texts of each batch.
+    """
+    keys: list[str] = []
+    parts: list[Tensor] = []
+
+    def write() -> None:
+        shards.write(Shard(work.plan, list(keys), pack(torch.cat(parts), vector_format)))
+        keys.clear()
+        parts.clear()
+
+    if work.is_done.all():
+        return
+    for positions, vectors in encode(work.texts, work.is_done):
+        keys.extend(work.keys[position] for position in positions)
+        parts.append(vectors)
+        on_progress(len(positions))
+        if len(keys) >= shard_texts:
+            write()
+    if keys:
+        write()
+
+
+def shards_of(folder: Path) -> Shards:
+    """Return the shards of the store in ``folder``."""
+    return Shards(_beside(folder, "shards"))
 
 
 def _index(entries: pl.DataFrame, spec: StoreSpec) -> pl.DataFrame:
@@ -98,44 +201,15 @@ def _index(entries: pl.DataFrame, spec: StoreSpec) -> pl.DataFrame:
     return joined.unique(["kind", "id"], keep="first", maintain_order=True).sort("kind", "id")
 
 
-def _read_previous(store: KnowledgeStore | None, texts: dict[str, str]) -> dict[str, Tensor]:
-    if store is None:
-        return {}
-    return {key: store.matrix[row] for key, row in store.keys().items() if key in texts}
-
-
-def _read_shards(shards: Path, texts: dict[str, str]) -> dict[str, Tensor]:
-    """Return the finished vectors that a killed build left."""
-    vectors: dict[str, Tensor] = {}
-    for path in sorted(shards.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            keys = file.metadata()[KEYS].split()
-            rows = file.get_tensor(VECTORS)
-        found: Iterator[tuple[str, Tensor]] = zip(keys, rows, strict=True)
-        vectors.update({key: row for key, row in found if key in texts})
-    return vectors
-
-
-def _write_shard(shards: Path, keys: Sequence[str], vectors: Tensor) -> None:
-    shards.mkdir(parents=True, exist_ok=True)
-    partial = shards / f"{keys[0]}.partial"
-    save_file({VECTORS: vectors}, partial, metadata={KEYS: " ".join(keys)})
-    partial.replace(partial.with_suffix(".safetensors"))
-
-
-def _replace(folder: Path, index: pl.DataFrame, vectors: Tensor, spec: StoreSpec) -> None:
-    """Put a complete store where the old one was; a kill leaves one of them complete."""
-    new, old = _beside(folder, "new"), _beside(folder, "old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    new.mkdir(parents=True)
-    save_file({VECTORS: vectors}, new / VECTORS_FILE)
-    index.write_parquet(new / INDEX_FILE)
-    write_description(new, spec, index, dim=vectors.size(1))
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+def _refuse_other_model(store: KnowledgeStore, spec: StoreSpec) -> None:
+    """Raise where a store is of another model by weights and by name; a trained one may go on."""
+    found = tuple(store.description.get(name) for name in ("model", "adapter"))
+    wanted = (spec.model, spec.adapter)
+    if store.description.get("weights") != spec.weights and found != wanted:
+        raise StoreError(
+            f"{store.folder / STORE_FILE}: built by model {found[0]} (adapter {found[1]}), not by "
+            f"{wanted[0]} (adapter {wanted[1]}); choose another `output`, or remove the folder"
+        )
 
 
 def _recover(folder: Path) -> None:

@@ -5,8 +5,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Pooling = Literal["mean", "first", "last"]
-"""Mean of the real tokens, the first token (CLS of BERT), or the last real one (causal models)."""
+Pooling = Literal["mean", "first", "last", "weighted"]
+"""Mean of the real tokens, the first one (CLS of BERT), the last one (causal models), or the mean
+weighted by position, 1 for the first token, 2 for the second and so on (causal models: SGPT,
+Muennighoff, 2022, arXiv:2202.08904)."""
 
 
 def pool(hidden: Tensor, attention_mask: Tensor, pooling: Pooling) -> Tensor:
@@ -14,25 +16,34 @@ def pool(hidden: Tensor, attention_mask: Tensor, pooling: Pooling) -> Tensor:
 
     Args:
         hidden: Hidden states, shape ``(B, L, D)``.
-        attention_mask: True at real tokens, right-padded, shape ``(B, L)``.
+        attention_mask: True at real tokens; padding is on the right or on the left, ``(B, L)``.
         pooling: Which states count.
 
     Returns:
-        Shape ``(B, D)``; zero for a text without real token.
+        Shape ``(B, D)``, of the type of ``hidden``; zero for a text without real token.
 
     Example:
-        >>> hidden = torch.tensor([[[1.0], [3.0], [9.0]]])
-        >>> pool(hidden, torch.tensor([[True, True, False]]), "mean")
-        tensor([[2.]])
+        >>> hidden = torch.tensor([[[1.0], [4.0], [9.0]]])
+        >>> mask = torch.tensor([[True, True, False]])
+        >>> pool(hidden, mask, "mean"), pool(hidden, mask, "weighted")
+        (tensor([[2.5000]]), tensor([[3.]]))
     """
-    lengths = attention_mask.sum(dim=1)
+    places = attention_mask.cumsum(dim=1)  # 1 at the first real token, whichever side is padded
     match pooling:
         case "mean":
-            weights = attention_mask.to(hidden.dtype).unsqueeze(-1)
-            return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+            return _average(hidden, attention_mask)
+        case "weighted":
+            return _average(hidden, places * attention_mask)
         case "first":
-            states = hidden[:, 0]
+            columns = attention_mask.int().argmax(dim=1)
         case "last":
-            rows = torch.arange(len(hidden), device=hidden.device)
-            states = hidden[rows, (lengths - 1).clamp(min=0)]
-    return states * (lengths > 0).unsqueeze(-1).to(hidden.dtype)
+            columns = (places * attention_mask).argmax(dim=1)
+    states = hidden[torch.arange(len(hidden), device=hidden.device), columns]
+    return states * attention_mask.any(dim=1, keepdim=True).to(hidden.dtype)
+
+
+def _average(hidden: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean of the states by ``weights``, summed in float32, shape ``(B, D)``."""
+    shares = weights.float().unsqueeze(-1)
+    mean = (hidden.float() * shares).sum(dim=1) / shares.sum(dim=1).clamp(min=1)
+    return mean.to(hidden.dtype)

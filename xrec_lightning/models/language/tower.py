@@ -105,9 +105,15 @@ class LanguageTower(nn.Module):
         if self.has_language_head:
             hidden = read_texts(self.model, text).states
         else:
-            mask = text.attention_mask.long()
+            mask = None if self._is_full(text) else text.attention_mask.long()
             hidden = self.model(input_ids=text.token_ids, attention_mask=mask).last_hidden_state
         return pool(hidden, text.attention_mask, self.pooling).float()
+
+    def _is_full(self, text: TextBatch) -> bool:
+        """Return whether a batch is known to have no padding, so that attention needs no mask."""
+        # An adapter that stays beside the model may want the mask; a GPU would have to be asked.
+        is_plain = isinstance(self.model, PreTrainedModel)
+        return is_plain and text.attention_mask.is_cpu and bool(text.attention_mask.all())
 
     def fingerprint(self) -> str:
         """Return the hash of all weights, 32 hexadecimal digits."""
