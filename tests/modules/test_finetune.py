@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from torch.utils.data import DataLoader
 from transformers import BertConfig, BertModel
 
@@ -13,6 +13,8 @@ from xrec_lightning.data.datamodules.pairs import PairDataModule
 from xrec_lightning.data.datamodules.several import SeveralDataModule
 from xrec_lightning.models.balance import BalanceConfig, UncertaintyBalance
 from xrec_lightning.models.language.tower import TowerConfig
+from xrec_lightning.models.language.tuning.adalora import AdaLoraTuning
+from xrec_lightning.models.language.tuning.bottleneck import BottleneckTuning
 from xrec_lightning.models.language.tuning.lora import LoraTuning
 from xrec_lightning.modules.finetune import LanguageFineTuner
 from xrec_lightning.modules.optim import RatesConfig
@@ -196,3 +198,66 @@ def test_parts_have_rates_of_their_own(
                 found.add(rates[id(weight)])
     assert of_part["tasks.pairs."] == {1e-3 * 10.0}
     assert of_part["lora_"] == {1e-3}
+
+
+class Killed(Callback):
+    """Stop a run after some steps, as if the process had been killed."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(self, trainer: Trainer, *args: object) -> None:
+        if trainer.global_step == self.steps:
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / "killed.ckpt")
+            trainer.should_stop = True
+
+
+@pytest.mark.filterwarnings("ignore:.*eval mode")
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_resumed_run_of_adalora_equals_one_that_never_stopped(
+    steps: int, tiny_dataset: Path, tiny_language: str, tmp_path: Path
+) -> None:
+    def run(callbacks: list[Callback], ckpt_path: Path | None = None) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        data = PairDataModule(
+            tiny_dataset, tiny_language, batch_size=8, pairs_per_epoch=8, min_count=1, min_lift=0.0
+        )
+        module = LanguageFineTuner(
+            data.catalog,
+            TowerConfig(model=tiny_language),
+            AdaLoraTuning(target_rank=1, initial_rank=3),
+            {"pairs": ContrastiveTaskConfig()},
+            optimizer=partial(torch.optim.AdamW, lr=1e-2),
+        )
+        module.tower.eval()  # no dropout: its draws are not part of a checkpoint
+        trainer = Trainer(
+            max_epochs=6,
+            default_root_dir=tmp_path,
+            limit_val_batches=0,
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            **QUIET,
+        )
+        trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
+        return module.state_dict()
+
+    whole = run([])
+    run([Killed(steps)])
+    resumed = run([], tmp_path / "killed.ckpt")
+    assert any("rank_allocation" in name for name in whole)
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+def test_an_adapter_that_cannot_be_merged_is_exported_alone(
+    datamodule: PairDataModule, tiny_language: str, tmp_path: Path
+) -> None:
+    module = LanguageFineTuner(
+        datamodule.catalog,
+        TowerConfig(model=tiny_language),
+        BottleneckTuning(placement="houlsby", reduction=4),
+        {"pairs": ContrastiveTaskConfig()},
+    )
+    module.export(tmp_path)
+    assert (tmp_path / "adapter" / "adapter_config.json").is_file()
+    assert not (tmp_path / "merged").exists()

@@ -1,5 +1,6 @@
 """Fine-tuning of a language model on one task, or on several at once."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,12 @@ from xrec_lightning.batches import Catalog
 from xrec_lightning.models.balance import BalanceConfig, FixedBalance
 from xrec_lightning.models.language.folder import save_model, write_folder
 from xrec_lightning.models.language.tower import TowerConfig, weights_fingerprint
-from xrec_lightning.models.language.tuning.adapters import has_adapter, merge_adapter, save_adapter
+from xrec_lightning.models.language.tuning.adapters import (
+    can_merge,
+    has_adapter,
+    merge_adapter,
+    save_adapter,
+)
 from xrec_lightning.models.language.tuning.base import TuningConfig
 from xrec_lightning.modules.optim import RatesConfig, build_optimizer, with_warmup_decay
 from xrec_lightning.modules.tasks.base import Task, TaskConfig
@@ -72,11 +78,19 @@ class LanguageFineTuner(LightningModule):
         self.rates = rates or RatesConfig()
         self.optimizer = optimizer
         self.warmup_share = warmup_share
+        # Buffers, such as the ranks of AdaLoRA, are trained; so is what is unfrozen later.
+        self.frozen = {n for n, weight in self.named_parameters() if not weight.requires_grad}
 
     def export(self, folder: Path) -> None:
-        """Write ``adapter``, where there is one, and ``merged``, the whole model."""
+        """Write ``adapter``, where there is one, and ``merged``, the whole model.
+
+        An adapter that cannot be merged, such as a prefix, is all there is to write.
+        """
         if has_adapter(self.tower.model):
             write_folder(folder / "adapter", lambda path: save_adapter(self.tower.model, path))
+        if not can_merge(self.tower.model):
+            shutil.rmtree(folder / "merged", ignore_errors=True)
+            return
         save_model(folder / "merged", merge_adapter(self.tower.model), self.model_name)
 
     @override
@@ -144,9 +158,9 @@ class LanguageFineTuner(LightningModule):
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        trained = {name for name, weight in self.named_parameters() if weight.requires_grad}
         weights: Mapping[str, Tensor] = checkpoint["state_dict"]
-        checkpoint["state_dict"] = {k: v for k, v in weights.items() if k in trained}
+        kept = {name: value for name, value in weights.items() if name not in self.frozen}
+        checkpoint["state_dict"] = kept
         checkpoint[BASE] = self.base_fingerprint
 
     @override
