@@ -33,8 +33,12 @@ NARROW = {
         "encoder": {"class_path": SASREC, "init_args": {"embed_dim": 8}},
         "text_dim": 4,
     },
+    "xrec_lightning.data.datamodules.knowledge.KnowledgeDataModule": {
+        "max_tokens": 64,
+        "held_out": 0.5,
+    },
 }
-"""Arguments that fit the tiny knowledge, which is 8 wide."""
+"""Arguments that fit the tiny knowledge, which is 8 wide, the tiny BERT and the few texts."""
 
 
 def name(path: Path) -> str:

@@ -1,7 +1,7 @@
 """The tensors that data makes and models read."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
@@ -13,6 +13,19 @@ class RatingScale(NamedTuple):
     """Mean of the training ratings."""
     deviation: float
     """Their standard deviation; 1 where all are equal."""
+
+
+class TextSource(NamedTuple):
+    """The texts that a language model is pre-trained on, as far as the model must know."""
+
+    tokenizer: str
+    """The model whose tokenizer made the tokens: a folder, a name, or ``package:NAME/FOLDER``."""
+    max_tokens: int
+    """Longest text, in tokens."""
+    objective: Literal["mlm", "clm"]
+    """`mlm`: hidden tokens are predicted; `clm`: each next token is."""
+    views: int = 1
+    """How often a training batch holds each of its texts, with other tokens hidden."""
 
 
 class Catalog(NamedTuple):
@@ -47,6 +60,8 @@ class Catalog(NamedTuple):
     """Where texts have classes: their names, in the order of `LabeledTextBatch.labels`."""
     class_counts: tuple[int, ...] = ()
     """Training texts of each class."""
+    texts: TextSource | None = None
+    """Where a language model is pre-trained: its texts."""
     parts: "Mapping[str, Catalog] | None" = None
     """Of several datamodules at once: what each of them knows, by the name of its task."""
 
@@ -104,17 +119,26 @@ class SequenceBatch(NamedTuple):
     """Row of the target file that each history belongs to, shape ``(B,)``; evaluation only."""
 
 
-class MaskedTextBatch(NamedTuple):
-    """Token blocks with masked positions. Shapes: B blocks, L tokens."""
+class TokenBatch(NamedTuple):
+    """Token blocks with the tokens to be predicted. Shapes: B blocks, L tokens, T texts.
+
+    A block is one text, or holds several where there are `segments`. With `TextSource.views` of 2
+    the second half of the texts are those of the first half.
+    """
 
     token_ids: Tensor
-    """Masked tokens, right-padded, shape ``(B, L)``."""
+    """What the model reads, right-padded, shape ``(B, L)``."""
     attention_mask: Tensor
     """True at real tokens, shape ``(B, L)``."""
     labels: Tensor
-    """Original tokens at masked positions, -100 elsewhere, shape ``(B, L)``."""
+    """Token that the state at a position predicts, -100 where none, shape ``(B, L)``."""
     domain_ids: Tensor
-    """Domain of each block's text, 0 for text of no domain, shape ``(B,)``."""
+    """Domain of each text, 0 for text of no domain, shape ``(T,)``."""
+    text_ids: Tensor
+    """Which text it is, to tell equal ones, shape ``(T,)``."""
+    segments: Tensor | None = None
+    """Text of each token, counted from 0, -1 at padding, shape ``(B, L)``; None: block ``i`` is
+    text ``i``."""
 
 
 class TextBatch(NamedTuple):

@@ -1,20 +1,20 @@
-"""Metrics of masked language modeling, in total and by domain."""
+"""Metrics of language modeling, in total and by domain."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torchmetrics import Metric
 from typing_extensions import override
 
 
-class MaskedTokenMetrics(Metric):
-    """Loss, perplexity and accuracy over all masked tokens, and perplexity of each domain.
+class TokenMetrics(Metric):
+    """Loss, perplexity and accuracy over all predicted tokens and over those of each domain.
 
     Args:
         domains: Names of the domains; domain index ``i`` is ``domains[i - 1]``.
+        accuracy: What the share of tokens that had the highest logit is called.
     """
 
     full_state_update = False
@@ -23,36 +23,40 @@ class MaskedTokenMetrics(Metric):
     correct: Tensor
     count: Tensor
 
-    def __init__(self, domains: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self, domains: Sequence[str], accuracy: str = "masked_accuracy", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.domains = tuple(domains)
+        self.accuracy = accuracy
         zeros = torch.zeros(len(domains) + 1, dtype=torch.float64)
         for name in ("loss", "correct", "count"):
             self.add_state(name, default=zeros.clone(), dist_reduce_fx="sum")
 
     @override
-    def update(self, logits: Tensor, labels: Tensor, domain_ids: Tensor) -> None:
-        """Add masked tokens: logits, shape ``(M, V)``, labels and domains, shape ``(M,)``."""
-        losses = functional.cross_entropy(logits.float(), labels, reduction="none").double()
-        correct = (logits.argmax(dim=1) == labels).double()
+    def update(self, losses: Tensor, is_correct: Tensor, domain_ids: Tensor) -> None:
+        """Add predicted tokens, each of shape ``(M,)``."""
         # Not in place: a state that was reset in inference mode could not be updated outside of it.
-        self.loss = self.loss.index_add(0, domain_ids, losses)
-        self.correct = self.correct.index_add(0, domain_ids, correct)
-        self.count = self.count.index_add(0, domain_ids, torch.ones_like(losses))
+        self.loss = self.loss.index_add(0, domain_ids, losses.double())
+        self.correct = self.correct.index_add(0, domain_ids, is_correct.double())
+        ones = torch.ones_like(losses, dtype=torch.float64)
+        self.count = self.count.index_add(0, domain_ids, ones)
 
     @override
     def compute(self) -> dict[str, Tensor]:
-        """Return ``loss``, ``perplexity``, ``masked_accuracy``, ``perplexity/<domain>``.
+        """Return ``loss``, ``perplexity``, accuracy, and the latter two with ``/<domain>``.
 
-        Domains without masked tokens are left out; text of no domain counts in the totals.
+        Domains without predicted tokens are left out; text of no domain counts in the totals.
         """
         loss = self.loss.sum() / self.count.sum()
         results = {
             "loss": loss,
             "perplexity": loss.exp(),
-            "masked_accuracy": self.correct.sum() / self.count.sum(),
+            self.accuracy: self.correct.sum() / self.count.sum(),
         }
         for index, name in enumerate(self.domains, start=1):
-            if self.count[index] > 0:
-                results[f"perplexity/{name}"] = (self.loss[index] / self.count[index]).exp()
+            count = self.count[index]
+            if count > 0:
+                results[f"perplexity/{name}"] = (self.loss[index] / count).exp()
+                results[f"{self.accuracy}/{name}"] = self.correct[index] / count
         return results

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.data.text.corpus import (
@@ -15,6 +16,7 @@ from xrec_lightning.data.text.corpus import (
     entity_texts,
     knowledge_texts,
     text_split,
+    triple_texts,
 )
 
 
@@ -60,14 +62,47 @@ def test_triples_become_texts_of_their_heads(known: Prepared) -> None:
 def test_facts_of_items_are_in_the_corpus_only(known: Prepared) -> None:
     kinds = knowledge_texts(known).group_by("kind").len().sort("kind")
     assert kinds.rows() == [("domain", 2), ("entity", 2), ("item", 30), ("user", 24)]
-    texts = dict(corpus(known).iter_rows())
+    texts = dict(corpus(known).select("text", "domain_index").iter_rows())
     assert texts["green tea 0. grows in: Kyoto. sold in: Japan"] == 0
     tea = known.domains.index("tea") + 1
     assert texts["Kyoto. lies in: Japan. makes: green tea 0, i29"] == tea
 
 
+def test_triples_can_be_left_out(known: Prepared) -> None:
+    texts = set(corpus(known, "none")["text"])
+    assert texts == set(corpus(known)["text"]) - set(entity_texts(known)["text"])
+    assert len(texts) == 29 + 2
+
+
+def test_triples_can_be_texts_of_their_own_with_a_tail(known: Prepared) -> None:
+    rows = corpus(known, "tails").filter(pl.col("tail_start").is_not_null())
+    tea = known.domains.index("tea") + 1
+    pots = known.domains.index("pots") + 1
+    texts = {text: (domain, text[start:]) for text, domain, start in rows.iter_rows()}
+    assert texts == {
+        "Kyoto. lies in: Japan": (0, "Japan"),
+        "Kyoto. makes: green tea 0": (tea, "green tea 0"),
+        "Kyoto. makes: i29": (tea, "i29"),
+        "green tea 0. grows in: Kyoto": (tea, "Kyoto"),
+        "green tea 0. sold in: Japan": (pots, "Japan"),
+    }
+    others = set(corpus(known, "tails")["text"]) - set(texts)
+    assert others == set(corpus(known, "none")["text"])
+
+
 def test_without_triples_there_are_no_entities(prepared: Prepared) -> None:
     assert entity_texts(prepared).is_empty()
+    assert triple_texts(prepared).is_empty()
+    assert corpus(prepared, "tails").equals(corpus(prepared, "none"))
+
+
+def test_a_data_set_without_text_is_refused(known: Prepared) -> None:
+    for name in ("items", "users"):
+        path = known.folder / f"{name}.parquet"
+        pl.read_parquet(path).with_columns(text=pl.lit(None, pl.String)).write_parquet(path)
+    with pytest.raises(InputError, match=r"neither items nor users .* \(`items\.text`"):
+        corpus(Prepared.open(known.folder), "none")
+    assert not corpus(Prepared.open(known.folder)).is_empty()  # its triples are texts
 
 
 def test_domains_are_called_by_their_labels(known: Prepared) -> None:

@@ -5,16 +5,24 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
 from xrec_lightning.data.text import tokenize as subject
 from xrec_lightning.data.text.tokenize import (
+    TokenizedTexts,
     length_batches,
     load_tokenizer,
     masking_vocabulary,
     pad_id,
+    token_positions,
     tokenize,
     tokenize_cached,
+    with_end,
+)
+from xrec_lightning.data.text.train_tokenizer import (
+    SPECIAL_TOKENS,
+    TokenizerConfig,
+    train_tokenizer,
 )
 
 TEXTS = ["green tea", "", "iron pot 3", "tea"]
@@ -85,6 +93,67 @@ def test_masking_knows_special_tokens_and_the_inside_of_words(tiny_language: str
 @pytest.mark.parametrize("mark", ["Ġ", "▁"])
 def test_vocabularies_that_mark_starts_of_words(mark: str) -> None:
     assert subject._continuations([f"{mark}tea", "s", f"{mark}pot"]) == [False, True, False]
+
+
+def bert_like(words: list[str]) -> PreTrainedTokenizerFast:
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    return BertTokenizer(vocab={token: index for index, token in enumerate(vocabulary)})
+
+
+def bytes_like(texts: list[str], algorithm: str = "bpe") -> PreTrainedTokenizerFast:
+    config = TokenizerConfig(algorithm=algorithm, vocab_size=400)  # type: ignore[arg-type]  # one of them
+    tokenizer = train_tokenizer(texts, config)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL_TOKENS)
+
+
+SCRIPTS = ["绿茶好", "чай йогурт", "tea 🍵👍 pots", "緑茶を飲む", "naïve café"]
+
+
+def words_of(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
+    """Return the words that whole-word masking sees, without spaces."""
+    vocabulary = masking_vocabulary(tokenizer)
+    words: list[list[int]] = []
+    for token in tokenizer(text, add_special_tokens=False)["input_ids"]:
+        if words and vocabulary.continues_word[token]:
+            words[-1].append(token)
+        else:
+            words.append([token])
+    return [tokenizer.decode(word).strip() for word in words]
+
+
+@pytest.mark.parametrize("algorithm", ["bpe", "unigram", "wordpiece"])
+def test_words_of_scripts_with_spaces_stay_whole(algorithm: str) -> None:
+    tokenizer = bytes_like([*SCRIPTS, *["green tea pot"] * 9], algorithm)
+    assert words_of(tokenizer, "чай йогурт") == ["чай", "йогурт"]
+    assert words_of(tokenizer, "naïve café") == ["naïve", "café"]
+    assert words_of(tokenizer, "tea 🍵👍 pots") == ["tea", "🍵👍", "pots"]
+
+
+@pytest.mark.parametrize("algorithm", ["bpe", "unigram", "wordpiece"])
+def test_each_chinese_character_is_a_word(algorithm: str) -> None:
+    tokenizer = bytes_like([*SCRIPTS, *["green tea pot"] * 9], algorithm)
+    words = words_of(tokenizer, "好茶绿")  # no run of the training texts, hence no token
+    assert [word for word in words if word] == ["好", "茶", "绿"]
+
+
+def test_chinese_characters_of_a_word_piece_vocabulary_are_words() -> None:
+    assert words_of(bert_like(["绿", "茶", "tea", "##s"]), "绿茶teas") == ["绿", "茶", "teas"]
+
+
+def test_texts_get_an_end_where_they_are_not_cut_off() -> None:
+    offsets = np.array([0, 2, 2, 5, 6])
+    tokens = TokenizedTexts(np.array([4, 5, 6, 7, 8, 9], dtype=np.int32), offsets)
+    ended = with_end(tokens, 9, max_tokens=3)
+    assert ended.token_ids.tolist() == [4, 5, 9, 6, 7, 8, 9]
+    assert ended.offsets.tolist() == [0, 3, 3, 6, 7]
+
+
+def test_the_token_of_a_character_is_found(tiny_language: str) -> None:
+    tokenizer = load_tokenizer(tiny_language)
+    texts = ["green teas. brand: pot", "tea", "green teas. brand: pot"]
+    # 19 is the p of pot; the third is too long for four tokens, and the second is not asked.
+    assert token_positions(texts, np.array([19, -1, 6]), tokenizer, 16).tolist() == [7, -1, 2]
+    assert token_positions(texts, np.array([19, -1, 19]), tokenizer, 4).tolist() == [4, -1, 4]
 
 
 def test_a_tokenizer_without_mask_is_refused(tiny_language: str) -> None:

@@ -13,7 +13,7 @@ def as_it_is(batch: Any) -> Any:
 
 
 def loader_in_order(
-    dataset: Dataset[Any], batch_size: int, trainer: Trainer | None
+    dataset: Dataset[Any], batch_size: int | None, trainer: Trainer | None
 ) -> DataLoader[Any]:
     """Return the loader of an evaluation: each row once, over all processes.
 

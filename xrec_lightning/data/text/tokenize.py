@@ -16,6 +16,8 @@ from xrec_lightning.data.text.masking import Vocabulary
 from xrec_lightning.pretrained import locate_pretrained
 
 Tokenizer = PreTrainedTokenizerBase
+_LEAD_BYTES = frozenset("\xe3\xe4\xe5\xe6\xe7\xe8\xe9")
+"""First bytes of Chinese characters and kana in UTF-8, as byte-level vocabularies write them."""
 
 
 class TokenizedTexts(NamedTuple):
@@ -144,9 +146,52 @@ def masking_vocabulary(tokenizer: Tokenizer) -> Vocabulary:
     )
 
 
+def with_end(tokens: TokenizedTexts, end_id: int, max_tokens: int) -> TokenizedTexts:
+    """Return the texts with ``end_id`` as the last token.
+
+    Those that have it keep it, and those of ``max_tokens`` stay as they are: they were cut off.
+    """
+    lengths = tokens.lengths
+    last = np.where(lengths > 0, tokens.token_ids[tokens.offsets[1:] - 1], end_id)
+    unfinished = (last != end_id) & (lengths < max_tokens)
+    offsets = np.concatenate([[0], np.cumsum(lengths + unfinished)])
+    token_ids = np.insert(tokens.token_ids, tokens.offsets[1:][unfinished], end_id)
+    return TokenizedTexts(token_ids, offsets)
+
+
+def token_positions(
+    texts: Sequence[str], characters: np.ndarray, tokenizer: Tokenizer, max_tokens: int
+) -> np.ndarray:
+    """Return which token holds a character of each text, int64, shape ``(texts,)``.
+
+    Args:
+        texts: As they were tokenized.
+        characters: Position in the text; -1 asks for nothing and gives -1.
+        tokenizer: Of the model, a fast one.
+        max_tokens: Of longer texts the rest was cut off; what lay there is at ``max_tokens``.
+    """
+    positions = np.full(len(texts), -1, dtype=np.int64)
+    asked = np.flatnonzero(characters >= 0).tolist()
+    if asked:
+        tokenizer.truncation_side = "right"
+        chosen = [texts[row] for row in asked]
+        encoded = tokenizer(chosen, truncation=True, max_length=max_tokens)
+        for number, row in enumerate(asked):
+            token = encoded.char_to_token(number, int(characters[row]))
+            positions[row] = max_tokens if token is None else token
+    return positions
+
+
 def _continuations(tokens: Sequence[str]) -> list[bool]:
     """Return which tokens go on with a word, by the marks of the vocabulary at hand."""
     for mark in ("\u0120", "\u2581"):  # byte-level BPE and SentencePiece mark the starts of words
-        if sum(token.startswith(mark) for token in tokens) > len(tokens) // 10:
-            return [not token.startswith(mark) for token in tokens]
+        if sum(token.startswith(mark) for token in tokens) > len(tokens) // 100:
+            return [not (token.startswith(mark) or _is_ideograph(token, mark)) for token in tokens]
     return [token.startswith("##") for token in tokens]  # WordPiece marks what goes on
+
+
+def _is_ideograph(token: str, mark: str) -> bool:
+    """Return whether a token begins with a Chinese character or kana: no space is before words."""
+    if mark == "\u0120":  # a byte is a character here, and bytes from 128 on are Latin-1 or later
+        return token[:1] in _LEAD_BYTES
+    return "\u3041" <= token[:1] <= "\u9fff"
