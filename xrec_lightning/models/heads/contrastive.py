@@ -59,7 +59,7 @@ class Contrast(NamedTuple):
 class ContrastiveConfig:
     """Settings of a `ContrastiveHead`."""
 
-    temperature: float = 0.1
+    temperature: float = 0.2
     """Divisor of the cosines at the start; it is learned."""
     min_temperature: float = 0.01
     """The learned temperature stays above."""
@@ -70,8 +70,9 @@ class ContrastiveConfig:
     keeps the temperature."""
     symmetric: bool = True
     """Whether the query is found among those of the batch too, not only the key."""
-    logq: bool = False
-    """Whether negatives count as if all were drawn equally often, however often they are."""
+    logq: float = 0.0
+    """Share of the correction for how often a negative is drawn: with 1 the cosines learn which
+    item is likely, with 0 how much likelier than by chance; half of it is often best."""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_temperature < self.temperature < self.max_temperature:
@@ -80,6 +81,8 @@ class ContrastiveConfig:
                 f"{self.min_temperature}, above 0, and max_temperature {self.max_temperature}: set "
                 "it inside, or widen them"
             )
+        if not 0 <= self.logq <= 1:
+            raise ValueError(f"logq is {self.logq}, which is no share: set it from 0 to 1")
 
     def build(self) -> "ContrastiveHead":
         """Return the head."""
@@ -136,12 +139,11 @@ class ContrastiveHead(nn.Module):
 
     def _loss(self, logits: Tensor, is_hidden: Tensor, log_q: Tensor | None) -> Tensor:
         """Return the mean loss of choosing the diagonal in each row, shape ``()``."""
-        if self.logq and log_q is not None:
-            log_expected = log_q + math.log(
-                max(1, len(logits) - 1)
-            )  # times drawn beside the answer
+        if self.logq > 0 and log_q is not None:
+            # Logarithm of the times that a key is expected beside the answer.
+            log_expected = log_q + math.log(max(1, len(logits) - 1))
             is_answer = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-            logits = logits - log_expected.masked_fill(is_answer, 0.0)
+            logits = logits - self.logq * log_expected.masked_fill(is_answer, 0.0)
         logits = logits.masked_fill(is_hidden, float("-inf"))
         return functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
