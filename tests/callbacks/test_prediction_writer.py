@@ -9,8 +9,15 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from xrec_lightning.batches import Catalog, ClickPredictions, ScoredItems
-from xrec_lightning.callbacks.prediction_writer import PredictionWriter, list_rows
+from xrec_lightning.batches import (
+    CandidateScores,
+    Catalog,
+    ClassPredictions,
+    ClickPredictions,
+    RatingPredictions,
+    ScoredItems,
+)
+from xrec_lightning.callbacks.prediction_writer import PredictionWriter, list_rows, prediction_rows
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -25,6 +32,7 @@ CATALOG = Catalog(
     num_items=4,
     train_counts=torch.zeros(5, dtype=torch.int64),
     candidates=(torch.tensor([1, 2, 3]), torch.tensor([4])),
+    classes=("cold", "warm"),
 )
 
 EXPECTED = pl.DataFrame(
@@ -114,6 +122,55 @@ def test_clicks_are_written_a_row_a_prompt_with_raw_ids(tmp_path: Path) -> None:
         schema_overrides={"probability": pl.Float32},
     )
     assert pl.read_parquet(tmp_path / "predictions.parquet").equals(expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"), [(RatingPredictions, "rating"), (CandidateScores, "score")]
+)
+def test_ratings_and_scores_are_written_a_row_a_prompt(
+    tmp_path: Path, kind: type[RatingPredictions | CandidateScores], column: str
+) -> None:
+    class Answers(LightningModule):
+        def predict_step(self, users: Tensor, batch_idx: int) -> object:
+            return kind(users, users, torch.ones_like(users), users * 1.5)
+
+    predict(tmp_path, Users((3, 1)), Answers)
+    expected = pl.DataFrame(
+        {
+            "user_id": ["ann", "cat"],
+            "item_id": ["a", "c"],
+            "domain": ["grocery", "grocery"],
+            column: [1.5, 4.5],
+        },
+        schema_overrides={column: pl.Float32},
+    )
+    assert pl.read_parquet(tmp_path / "predictions.parquet").equals(expected)
+
+
+@pytest.mark.parametrize("side", ["user", "item"])
+def test_classes_are_written_by_name_with_the_ids_of_one_side(tmp_path: Path, side: str) -> None:
+    class Classes(LightningModule):
+        def predict_step(self, ids: Tensor, batch_idx: int) -> ClassPredictions:
+            none, one = torch.zeros_like(ids), torch.ones_like(ids)
+            users, items = (ids, none) if side == "user" else (none, ids)
+            return ClassPredictions(users, items, one, ids // 2, ids / 4)
+
+    predict(tmp_path, Users((3, 1)), Classes)
+    ids = {"user": ["ann", "cat"], "item": ["a", "c"]}[side]
+    expected = pl.DataFrame(
+        {
+            f"{side}_id": ids,
+            "domain": ["grocery", "grocery"],
+            "class": ["cold", "warm"],
+            "probability": [0.25, 0.75],
+        },
+        schema_overrides={"probability": pl.Float32},
+    )
+    assert pl.read_parquet(tmp_path / "predictions.parquet").equals(expected)
+
+
+def test_other_outputs_are_not_written() -> None:
+    assert prediction_rows(torch.ones(2), Users()) is None
 
 
 def test_parts_of_a_killed_run_are_dropped(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a predict run found, top-k lists or probabilities, as one parquet file with raw ids."""
+"""What a predict run found, lists, answers or classes, as one parquet file with raw ids."""
 
 import shutil
 from pathlib import Path
@@ -11,12 +11,20 @@ from torch import Tensor
 from typing_extensions import override
 
 from xrec_lightning.atomic import atomic_path
-from xrec_lightning.batches import Catalog, ClickPredictions, ScoredItems
+from xrec_lightning.batches import (
+    CandidateScores,
+    Catalog,
+    ClassPredictions,
+    ClickPredictions,
+    RatingPredictions,
+    ScoredItems,
+)
 from xrec_lightning.schema import (
     DOMAIN,
     DOMAIN_INDEX,
     ITEM_ID,
     ITEM_INDEX,
+    RATING,
     USER_ID,
     USER_INDEX,
 )
@@ -27,9 +35,11 @@ PARTS_FOLDER = ".predictions.parts"
 RANK = "rank"
 SCORE = "score"
 PROBABILITY = "probability"
+CLASS = "class"
 
 LIST_COLUMNS = (USER_ID, DOMAIN, RANK, ITEM_ID, SCORE)
-CLICK_COLUMNS = (USER_ID, ITEM_ID, DOMAIN, PROBABILITY)
+OTHER_COLUMNS = (USER_ID, ITEM_ID, DOMAIN, CLASS, PROBABILITY, RATING, SCORE)
+"""Columns of what is no list, as far as there are such."""
 
 
 class NamesIndices(Protocol):
@@ -55,10 +65,11 @@ class PredictionWriter(Callback):
     """Write what a predict run returns as ``predictions.parquet`` into the run folder.
 
     Columns for `ScoredItems`: user_id, domain, rank (from 1), item_id, score; sorted by user,
-    domain and rank. For `ClickPredictions`: user_id, item_id, domain, probability; sorted by user,
-    domain and item. Sorted is in the order of the indices. Each process streams part files, which
-    the first one merges at the end, so the memory does not grow with the number of users. A
-    ``fast_dev_run`` writes nothing.
+    domain and rank. For prompts: user_id, item_id, domain, and probability (`ClickPredictions`),
+    rating (`RatingPredictions`) or score (`CandidateScores`). For `ClassPredictions`: user_id or
+    item_id, domain, class, probability. Both are sorted by user, domain and item. Sorted is in the
+    order of the indices. Each process streams part files, which the first one merges at the end, so
+    the memory does not grow with the number of users. A ``fast_dev_run`` writes nothing.
     """
 
     @override
@@ -79,13 +90,10 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if isinstance(outputs, ScoredItems | ClickPredictions) and not _is_rehearsal(trainer):
+        datamodule: NamesIndices = trainer.datamodule  # type: ignore[attr-defined]
+        rows = None if _is_rehearsal(trainer) else prediction_rows(outputs, datamodule)
+        if rows is not None:
             name = f"{trainer.global_rank:04d}-{dataloader_idx:02d}-{batch_idx:08d}.parquet"
-            datamodule: NamesIndices = trainer.datamodule  # type: ignore[attr-defined]
-            if isinstance(outputs, ScoredItems):
-                rows = list_rows(outputs, datamodule)
-            else:
-                rows = click_rows(outputs, datamodule)
             rows.write_parquet(_parts_folder(trainer) / name)
 
     @override
@@ -96,14 +104,31 @@ class PredictionWriter(Callback):
             return
         if any(parts.iterdir()):
             rows = pl.scan_parquet(parts / "*.parquet")
-            is_list = RANK in rows.collect_schema()
-            columns = LIST_COLUMNS if is_list else CLICK_COLUMNS
+            found = rows.collect_schema()
+            is_list = RANK in found
+            columns = LIST_COLUMNS if is_list else [c for c in OTHER_COLUMNS if c in found]
             order = [USER_INDEX, DOMAIN_INDEX, RANK if is_list else ITEM_INDEX]
             # A sampler that repeats rows to fill its last batch gives some rows twice.
             rows = rows.unique(order).sort(order).select(columns)
             with atomic_path(Path(trainer.default_root_dir) / PREDICTIONS_FILE) as partial:
                 rows.sink_parquet(partial)
         shutil.rmtree(parts)
+
+
+def prediction_rows(outputs: Any, datamodule: NamesIndices) -> pl.DataFrame | None:
+    """Return the rows of one batch, with raw ids beside the indices; None for other outputs."""
+    match outputs:
+        case ScoredItems():
+            return list_rows(outputs, datamodule)
+        case ClickPredictions():
+            return _answer_rows(outputs, {PROBABILITY: outputs.probabilities}, datamodule)
+        case RatingPredictions():
+            return _answer_rows(outputs, {RATING: outputs.ratings}, datamodule)
+        case CandidateScores():
+            return _answer_rows(outputs, {SCORE: outputs.scores}, datamodule)
+        case ClassPredictions():
+            return class_rows(outputs, datamodule)
+    return None
 
 
 def list_rows(scored: ScoredItems, datamodule: NamesIndices) -> pl.DataFrame:
@@ -126,26 +151,43 @@ def list_rows(scored: ScoredItems, datamodule: NamesIndices) -> pl.DataFrame:
     return _name_indices(rows, datamodule)
 
 
-def click_rows(predicted: ClickPredictions, datamodule: NamesIndices) -> pl.DataFrame:
-    """Return one row a prompt, with raw ids beside the indices."""
-    is_prompt = torch.ones(len(predicted.user_ids), dtype=torch.bool)
+def class_rows(predicted: ClassPredictions, datamodule: NamesIndices) -> pl.DataFrame:
+    """Return one row a text, with the name of its class."""
+    rows = _answer_rows(predicted, {PROBABILITY: predicted.probabilities}, datamodule)
+    classes = pl.Series(datamodule.catalog.classes, dtype=pl.String)
+    return rows.with_columns(classes.gather(predicted.class_ids.cpu().numpy()).alias(CLASS))
+
+
+def _answer_rows(
+    predicted: ClickPredictions | RatingPredictions | CandidateScores | ClassPredictions,
+    values: dict[str, Tensor],
+    datamodule: NamesIndices,
+) -> pl.DataFrame:
+    """Return one row a prompt or text, with raw ids beside the indices."""
+    is_row = torch.ones(len(predicted.user_ids), dtype=torch.bool)
     rows = pl.DataFrame(
         {
-            USER_INDEX: _flat(predicted.user_ids, is_prompt),
-            DOMAIN_INDEX: _flat(predicted.domain_ids, is_prompt),
-            ITEM_INDEX: _flat(predicted.item_ids, is_prompt),
-            PROBABILITY: predicted.probabilities.detach().cpu().float().numpy(),
+            USER_INDEX: _flat(predicted.user_ids, is_row),
+            DOMAIN_INDEX: _flat(predicted.domain_ids, is_row),
+            ITEM_INDEX: _flat(predicted.item_ids, is_row),
+            **{name: each.detach().cpu().float().numpy() for name, each in values.items()},
         }
     )
     return _name_indices(rows, datamodule)
 
 
 def _name_indices(rows: pl.DataFrame, datamodule: NamesIndices) -> pl.DataFrame:
+    """Return rows with the raw ids of what they are of: no user, or no item, has index 0."""
     domains = pl.Series(datamodule.catalog.domains, dtype=pl.String)
+    named = {
+        USER_ID: (USER_INDEX, datamodule.raw_user_ids),
+        DOMAIN: (DOMAIN_INDEX, domains),
+        ITEM_ID: (ITEM_INDEX, datamodule.raw_item_ids),
+    }
     return rows.with_columns(
-        datamodule.raw_user_ids.gather(rows[USER_INDEX] - 1).alias(USER_ID),
-        domains.gather(rows[DOMAIN_INDEX] - 1).alias(DOMAIN),
-        datamodule.raw_item_ids.gather(rows[ITEM_INDEX] - 1).alias(ITEM_ID),
+        names.gather(rows[index] - 1).alias(name)
+        for name, (index, names) in named.items()
+        if rows[index].min() != 0
     )
 
 

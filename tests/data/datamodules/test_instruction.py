@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from jsonargparse import ArgumentParser
 
-from xrec_lightning.batches import PromptBatch
+from xrec_lightning.batches import JointPromptBatch, PromptBatch
 from xrec_lightning.data.config.load import load_config
 from xrec_lightning.data.datamodules.instruction import InstructionDataModule
 from xrec_lightning.data.datamodules.prompt_set import PromptSet
@@ -13,6 +13,7 @@ from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import prepare
 from xrec_lightning.data.text.labels import LabelConfig
 from xrec_lightning.data.text.prompts import RelatedTitles
+from xrec_lightning.data.text.templates import PromptConfig
 from xrec_lightning.data.text.tokenize import load_tokenizer
 
 
@@ -151,6 +152,118 @@ def test_labels_without_a_choice_are_refused(labeled_dataset: Path, tiny_languag
         InstructionDataModule(
             labeled_dataset, tiny_language, labels=LabelConfig(positive_events=["bye"])
         )
+
+
+TEMPLATE = "had {history}; wants {candidate}"
+
+
+def test_a_template_gives_joint_prompts_and_an_example_for_people(
+    tiny_dataset: Path, tiny_language: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    prompt = PromptConfig(template=TEMPLATE)
+    datamodule = InstructionDataModule(tiny_dataset, tiny_language, prompt, held_out=0.3)
+    assert datamodule.catalog.prompt_texts == 1
+    with caplog.at_level("INFO", "xrec_lightning"):
+        datamodule.setup("fit")
+    assert datamodule.example() in caplog.text
+    said, answer = datamodule.example().split("\n")
+    assert answer == "answer: 1"
+    for loader in (datamodule.train_dataloader(), datamodule.test_dataloader()):
+        assert all(isinstance(batch, JointPromptBatch) for batch in loader)
+    first = datamodule.train_set.__getitems__([0])
+    tokenizer = load_tokenizer(tiny_language)
+    ids = first.prompt.token_ids[0][first.prompt.attention_mask[0]]
+    assert ids.tolist() == tokenizer(said)["input_ids"]
+    again = InstructionDataModule(tiny_dataset, tiny_language, prompt, held_out=0.3)
+    assert again.example() == datamodule.example()
+
+
+def test_shots_are_exact_balanced_nested_and_leave_evaluation_alone(
+    tiny_dataset: Path, tiny_language: str, datamodule: InstructionDataModule
+) -> None:
+    found = {}
+    for shots in (4, 8, 16):
+        few = InstructionDataModule(
+            tiny_dataset, tiny_language, shots=shots, held_out=0.3, eval_prompts=100
+        )
+        few.setup("fit")
+        examples = few.train_set.examples
+        assert len(examples.labels) == shots
+        assert examples.labels.mean() == 0.5
+        assert pairs_of(few.test_set) == pairs_of(datamodule.test_set)
+        evaluated = {*few.test_set.examples.user_ids, *few.val_set.examples.user_ids}
+        assert not evaluated & set(examples.user_ids)
+        found[shots] = pairs_of(few.train_set)
+    assert found[16][:8] == found[8]
+    assert found[8][:4] == found[4]
+
+
+def test_every_choice_has_its_negatives_in_its_batch(
+    tiny_dataset: Path, tiny_language: str
+) -> None:
+    datamodule = InstructionDataModule(
+        tiny_dataset, tiny_language, negatives=3, batch_size=9, held_out=0.3
+    )
+    datamodule.setup("fit")
+    for batch in datamodule.train_dataloader():
+        assert len(batch.labels) <= 9
+        assert batch.labels.tolist() == [1, 0, 0, 0] * (len(batch.labels) // 4)
+        groups = batch.group_ids.view(-1, 4)
+        assert (groups == groups[:, :1]).all()
+        assert len(set(groups[:, 0].tolist())) == len(groups)
+
+
+def test_ratings_are_asked_for_without_negatives(rated_dataset: Path, tiny_language: str) -> None:
+    datamodule = InstructionDataModule(
+        rated_dataset, tiny_language, labels=LabelConfig(answer="rating"), held_out=0.3
+    )
+    datamodule.setup("fit")
+    assert datamodule.catalog.ratings is not None
+    batch = next(iter(datamodule.train_dataloader()))
+    rated = {
+        (user, item): rating
+        for user, item, rating in datamodule.prepared.interactions()
+        .select("user_index", "item_index", "rating")
+        .collect()
+        .iter_rows()
+    }
+    rows = zip(batch.user_ids.tolist(), batch.item_ids.tolist(), strict=True)
+    assert [rated[row] for row in rows] == batch.labels.tolist()
+    assert len(set(batch.group_ids.tolist())) == len(batch.labels)
+    assert batch.reference is None
+    assert all(each.reference is not None for each in datamodule.test_dataloader())
+
+
+def test_text_knn_is_at_hand_where_there_is_a_store(
+    tiny_dataset: Path, tiny_language: str, tiny_store: Path
+) -> None:
+    datamodule = InstructionDataModule(
+        tiny_dataset, tiny_language, knowledge=tiny_store, held_out=0.3
+    )
+    datamodule.setup("test")
+    (batch,) = datamodule.test_dataloader()
+    assert batch.reference.abs().max() <= 1.001
+    assert len(set(batch.reference.tolist())) > 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"shots": 9}, r"shots: 9 with 1 negatives .* an even number of shots and 1 negative"),
+        ({"shots": 8, "negatives": 3}, r"shots: 8 with 3 negatives"),
+        ({"shots": 0}, r"shots: 0 with 1 negatives"),
+        ({"negatives": 0}, r"negatives: 0: a choice is told from at least one"),
+        ({"shots": 4096}, r"shots: 4096: the data give \d+ training prompts; ask for fewer"),
+        ({"negatives": 99}, r"negatives: 99: no user has left so many items .* `match_width`"),
+        ({"prompt": PromptConfig(template="{history}?")}, r"prompt\.template: .* never says the"),
+        ({"labels": LabelConfig(answer="rating")}, r"labels\.answer: rating: .*no column `rating`"),
+    ],
+)
+def test_what_the_data_cannot_give_is_refused(
+    tiny_dataset: Path, tiny_language: str, arguments: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        InstructionDataModule(tiny_dataset, tiny_language, **arguments).setup("fit")
 
 
 def test_labels_are_read_from_a_config(tiny_dataset: Path, tiny_language: str) -> None:

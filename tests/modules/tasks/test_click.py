@@ -6,7 +6,8 @@ import torch
 from lightning.pytorch import Trainer
 
 from xrec_lightning.data.datamodules.instruction import InstructionDataModule
-from xrec_lightning.models.heads.click import ClickConfig
+from xrec_lightning.data.text.templates import PromptConfig
+from xrec_lightning.models.heads.click import ClickConfig, JointClickConfig
 from xrec_lightning.models.language.tower import TowerConfig
 from xrec_lightning.models.language.tuning.lora import LoraTuning
 from xrec_lightning.modules.finetune import LanguageFineTuner
@@ -16,21 +17,30 @@ QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(num_workers|LeafSpec|batch_idx)")
 
 
-@pytest.fixture
-def datamodule(tiny_dataset: Path, tiny_language: str) -> InstructionDataModule:
+@pytest.fixture(params=[None, "had {history}; wants {candidate}"], ids=["two", "joint"])
+def datamodule(
+    tiny_dataset: Path, tiny_language: str, request: pytest.FixtureRequest
+) -> InstructionDataModule:
     return InstructionDataModule(
-        tiny_dataset, tiny_language, batch_size=8, train_prompts=32, held_out=0.3
+        tiny_dataset,
+        tiny_language,
+        PromptConfig(template=request.param),
+        batch_size=8,
+        train_prompts=32,
+        held_out=0.3,
     )
 
 
 @pytest.fixture
 def module(datamodule: InstructionDataModule, tiny_language: str) -> LanguageFineTuner:
     torch.manual_seed(0)
+    kind = ClickConfig if datamodule.catalog.prompt_texts == 2 else JointClickConfig
+    head = kind(hidden_dim=16, dropout=0.0)
     return LanguageFineTuner(
         datamodule.catalog,
         TowerConfig(model=tiny_language),
         LoraTuning(rank=4),
-        {"click": ClickTaskConfig(head=ClickConfig(hidden_dim=16, dropout=0.0))},
+        {"click": ClickTaskConfig(head=head)},
         optimizer=partial(torch.optim.AdamW, lr=1e-2),
     )
 

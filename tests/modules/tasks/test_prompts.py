@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from xrec_lightning.batches import JointPromptBatch, PromptBatch, TextBatch
+from xrec_lightning.batches import Catalog, JointPromptBatch, PromptBatch, TextBatch
+from xrec_lightning.models.heads.click import ClickConfig, ClickHeadConfig, JointClickConfig
 from xrec_lightning.models.language.tower import LanguageTower, TowerConfig
-from xrec_lightning.modules.tasks.prompts import prompt_vectors
+from xrec_lightning.modules.tasks.prompts import choice_head, prompt_vectors
 
 
 @pytest.fixture
@@ -26,3 +27,21 @@ def test_two_texts_give_two_vectors_and_one_gives_one(tower: LanguageTower) -> N
     ):
         assert len(found) == len(vectors)
         assert all(torch.equal(a, b) for a, b in zip(found, vectors, strict=True))
+
+
+CATALOG = Catalog("toy", ("tea",), (), 1, 1, torch.zeros(2), (torch.tensor([1]),))
+
+
+def test_the_head_fits_the_prompts() -> None:
+    joint = CATALOG._replace(prompt_texts=1)
+    assert choice_head(None, CATALOG) == ClickConfig()
+    assert choice_head(None, joint) == JointClickConfig()
+    given = JointClickConfig(hidden_dim=3)
+    assert choice_head(given, joint) is given
+
+
+@pytest.mark.parametrize(("head", "texts"), [(ClickConfig(), 1), (JointClickConfig(), 2)])
+def test_a_head_for_other_prompts_is_refused(head: ClickHeadConfig, texts: int) -> None:
+    name, reads = type(head).__name__, head.texts
+    with pytest.raises(ValueError, match=f"{name} reads prompts of {reads} texts, .* have {texts}"):
+        choice_head(head, CATALOG._replace(prompt_texts=texts))

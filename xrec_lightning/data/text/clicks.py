@@ -62,10 +62,6 @@ class Examples(NamedTuple):
         )
 
 
-Choices = Examples
-"""Examples before negatives are added."""
-
-
 def split_users(num_users: int, held_out: float, seed: int) -> dict[str, NDArray[np.bool_]]:
     """Return which users are of ``train``, ``val`` and ``test``, masks of shape ``(U + 1,)``.
 

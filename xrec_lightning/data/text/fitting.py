@@ -13,6 +13,24 @@ Render = Callable[[int, str], str]
 """From the row of a prompt and its history to its text."""
 
 
+def refuse_long(max_tokens: int, tokenizer: Tokenizer, where: str) -> None:
+    """Raise where texts are to be longer than the model can read.
+
+    Args:
+        max_tokens: Longest text.
+        tokenizer: Of the model.
+        where: Key of the budget, for messages.
+
+    Raises:
+        InputError: It names key, value and the model's limit.
+    """
+    if max_tokens > tokenizer.model_max_length:
+        raise InputError(
+            f"{where}: {max_tokens}: {tokenizer.name_or_path} reads at most "
+            f"{tokenizer.model_max_length} tokens"
+        )
+
+
 class FittedPrompts(NamedTuple):
     """Prompts that fit their budget. P prompts."""
 
@@ -36,6 +54,8 @@ class LineFitter:
         self.tokenizer = tokenizer
         self.separator = separator
         self.lengths: dict[str, int] = {}
+        self.gap = len(self._encode([separator], special=False)[0])
+        """Tokens of a separator."""
 
     def fit(
         self, histories: Sequence[list[str]], render: Render, max_tokens: int, where: str
@@ -76,8 +96,9 @@ class LineFitter:
     def shorten(self, histories: Sequence[list[str]], max_tokens: int) -> list[list[str]]:
         """Return histories of at most ``max_tokens`` each, without special tokens."""
         self._measure([line for lines in histories for line in lines])
-        gap = len(self._encode([self.separator], special=False)[0])
-        totals = [sum(self.lengths[line] + gap for line in lines) - gap for lines in histories]
+        totals = [
+            sum(self.lengths[line] + self.gap for line in lines) - self.gap for lines in histories
+        ]
         return [
             self._shorten(lines, total - max_tokens) if total > max_tokens else lines
             for lines, total in zip(histories, totals, strict=True)
@@ -109,7 +130,7 @@ class LineFitter:
         """Return lines less about ``excess`` tokens, and in any case less something."""
         first = 0
         while excess > 0 and first < len(lines) - 1:
-            excess -= self.lengths[lines[first]]
+            excess -= self.lengths[lines[first]] + self.gap
             first += 1
         if excess <= 0:
             return lines[first:]

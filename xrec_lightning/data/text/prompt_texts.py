@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.data.text.clicks import Examples
-from xrec_lightning.data.text.fitting import LineFitter
+from xrec_lightning.data.text.fitting import LineFitter, refuse_long
 from xrec_lightning.data.text.labels import event_ratings
 from xrec_lightning.data.text.prompts import NewestTitles, RelatedTitles
 from xrec_lightning.data.text.templates import ItemLines, PromptConfig, PromptWriter
@@ -54,11 +54,7 @@ class PromptTexts:
                 f"{where}.show_ratings: true: no event of {prepared.folder} has a `{RATING}`"
             )
         tokenizer = load_tokenizer(model)
-        if config.max_tokens > tokenizer.model_max_length:
-            raise InputError(
-                f"{where}.max_tokens: {config.max_tokens}: {model} reads at most "
-                f"{tokenizer.model_max_length} tokens"
-            )
+        refuse_long(config.max_tokens, tokenizer, f"{where}.max_tokens")
         self.padding = pad_id(tokenizer)
         self.fitter = LineFitter(tokenizer, config.separator)
 
