@@ -20,7 +20,7 @@ class Model(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.encoder = nn.Linear(5, 3)
-        self.head = ContrastiveConfig(logq=True).build()
+        self.head = ContrastiveConfig(logq=1.0).build()
 
     def forward(self, queries: Tensor, keys: Tensor, contrast: Contrast) -> Tensor:
         pairs = self.encoder(queries), self.encoder(keys), contrast

@@ -80,3 +80,33 @@ def test_shares_are_those_of_the_draws() -> None:
         is_same = (GROUPS[row] == GROUPS) & (keys[row] == keys)
         expected = weights[is_same].sum() / weights[GROUPS[row] == GROUPS].sum()
         assert found[row] == pytest.approx(expected, rel=1e-5)
+
+
+def test_events_of_a_user_are_drawn_in_runs_whose_starts_change() -> None:
+    owners = np.repeat([3, 4, 8, 9], 10)
+    group = np.zeros(40, dtype=np.int64)
+    orders = []
+    for epoch in range(5):
+        sampler = DomainBatches(group, np.ones(40), 40, 40, run_ids=owners, run_length=4)
+        sampler.set_epoch(epoch)
+        [rows] = list(sampler)
+        follows = (np.diff(rows) == 1) & (np.diff(owners[rows]) == 0)
+        lengths = np.diff(np.flatnonzero(np.r_[True, ~follows, True]))
+        assert lengths.max() >= 4  # runs may meet by chance
+        assert 10 <= len(lengths) <= 16
+        assert sorted(rows.tolist()) == list(range(40))
+        breaks = np.flatnonzero(~follows) + 1
+        orders.append(frozenset((rows[breaks] % 10).tolist()))
+    assert len(set(orders)) > 1, "runs start elsewhere in another epoch"
+
+
+def test_runs_of_rows_of_unequal_weight_are_refused() -> None:
+    with pytest.raises(InputError, match="run_length is 2"):
+        DomainBatches(
+            np.zeros(4, dtype=np.int64),
+            np.array([1.0, 1.0, 2.0, 2.0]),
+            2,
+            4,
+            run_ids=np.arange(4),
+            run_length=2,
+        )

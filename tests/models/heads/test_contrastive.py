@@ -39,8 +39,8 @@ def reference(
                 query, key = (j, i) if is_back else (i, j)
                 if not hides(contrast, query, key):
                     logits[j] = queries[query] @ keys[key] / config.temperature
-                    if config.logq and log_q is not None and i != j:
-                        logits[j] -= math.log((size - 1) * math.exp(log_q[j]))
+                    if log_q is not None and i != j:
+                        logits[j] -= config.logq * math.log((size - 1) * math.exp(log_q[j]))
             total -= log_softmax(logits)[i] / size
     return total / (1 + config.symmetric)
 
@@ -64,9 +64,9 @@ CONTRASTS = [
 
 @pytest.mark.parametrize("contrast", CONTRASTS)
 @pytest.mark.parametrize("symmetric", [False, True])
-@pytest.mark.parametrize("logq", [False, True])
+@pytest.mark.parametrize("logq", [0.0, 0.5, 1.0])
 def test_the_loss_equals_one_written_as_loops(
-    contrast: Contrast, symmetric: bool, logq: bool
+    contrast: Contrast, symmetric: bool, logq: float
 ) -> None:
     queries, keys = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
     config = ContrastiveConfig(temperature=0.2, symmetric=symmetric, logq=logq)
@@ -110,10 +110,10 @@ def test_with_logq_a_batch_drawn_unevenly_gives_the_softmax_over_all_items() -> 
         logq: ContrastiveConfig(temperature=0.5, symmetric=False, logq=logq).build()(
             query.expand(1000, 3), items[drawn], contrast
         )
-        for logq in (True, False)
+        for logq in (1.0, 0.0)
     }
-    assert found[True].item() == pytest.approx(expected.item(), abs=0.01)
-    assert abs(found[False].item() - expected.item()) > 0.1
+    assert found[1.0].item() == pytest.approx(expected.item(), abs=0.01)
+    assert abs(found[0.0].item() - expected.item()) > 0.1
 
 
 def test_the_temperature_is_learned_at_its_own_rate_and_bounded() -> None:

@@ -37,6 +37,8 @@ class NextItemDataModule(LightningDataModule):
         history_items: Newest items that make up a history's vector.
         decay: Weight of an item relative to the next newer one.
         seen_items: Newest items of a history that are no negatives of it.
+        run_length: Events of a user that are drawn together, as they follow each other: they share
+            most texts of their histories, so that a step learns from more targets.
         one_domain_batches: Whether the targets of a batch are all of one domain.
         domain_temperature: Above 1, small domains are trained on more often than they occur: in
             proportion to their events to the power of one over this.
@@ -61,6 +63,7 @@ class NextItemDataModule(LightningDataModule):
         history_items: int = 3,
         decay: float = 0.7,
         seen_items: int = 50,
+        run_length: int = 1,
         one_domain_batches: bool = True,
         domain_temperature: float = 1.0,
         max_tokens: int = 64,
@@ -78,6 +81,7 @@ class NextItemDataModule(LightningDataModule):
         self.events_per_epoch = events_per_epoch
         self.mean = HistoryMean(history_items, decay)
         self.seen_items = seen_items
+        self.run_length = run_length
         self.one_domain_batches = one_domain_batches
         self.domain_temperature = domain_temperature
         self.max_tokens = max_tokens
@@ -131,6 +135,8 @@ class NextItemDataModule(LightningDataModule):
             self.seed,
             num_replicas=world_size,
             rank=rank,
+            run_ids=events.events.user_ids,
+            run_length=self.run_length,
         )
         # The sampler yields whole batches, which the dataset cuts from whole arrays.
         return DataLoader(events, batch_size=None, sampler=sampler, collate_fn=as_it_is)

@@ -18,7 +18,8 @@ class DomainBatches(DistributedSampler[Ints]):
 
     Groups are drawn in proportion to the weights of their rows, rows within a group likewise:
     those of equal weight one after the other in random order, none twice before all have served;
-    those of unequal weights with replacement.
+    those of unequal weights with replacement. Rows may be drawn in runs, as they follow each other,
+    such as the events of a user, which then share the texts of their histories.
 
     Args:
         group_ids: Group of each row, shape ``(R,)``; one group for all gives mixed batches.
@@ -28,9 +29,12 @@ class DomainBatches(DistributedSampler[Ints]):
         seed: Seed of all draws.
         num_replicas: Number of processes.
         rank: Number of this process.
+        run_ids: Owner of each row, ascending, shape ``(R,)``; a run has one owner.
+        run_length: Rows of a run at most; where runs start changes with the epoch.
 
     Raises:
-        InputError: If not even one batch is full, or the processes cannot share one evenly.
+        InputError: If not even one batch is full, the processes cannot share one evenly, or there
+            are runs of rows of unequal weight.
     """
 
     def __init__(
@@ -42,6 +46,8 @@ class DomainBatches(DistributedSampler[Ints]):
         seed: int = 0,
         num_replicas: int = 1,
         rank: int = 0,
+        run_ids: Ints | None = None,
+        run_length: int = 1,
     ) -> None:
         if batch_size > rows_per_epoch:
             raise InputError(
@@ -63,6 +69,13 @@ class DomainBatches(DistributedSampler[Ints]):
         order = groups.argsort(kind="stable")
         self.members = np.split(order, np.bincount(groups).cumsum()[:-1])
         self.weights = weights
+        self.run_ids = run_ids
+        self.run_length = run_length
+        if run_length > 1 and any(np.ptp(weights[members]) > 0 for members in self.members):
+            raise InputError(
+                f"data.init_args.run_length is {run_length}, but events of one batch are drawn "
+                "unequally often; set it or domain_temperature to 1, or one_domain_batches to true"
+            )
 
     @override
     def __len__(self) -> int:
@@ -91,10 +104,23 @@ class DomainBatches(DistributedSampler[Ints]):
     def _draw(self, members: Ints, count: int, generator: np.random.Generator) -> Ints:
         weights = self.weights[members]
         if count == 0 or weights.min() == weights.max():
-            return np.resize(generator.permutation(members), count)
+            return np.resize(self._shuffle(members, generator), count)
         cumulative = np.cumsum(weights, dtype=np.float64)
         draws = generator.random(count) * cumulative[-1]
         return members[np.searchsorted(cumulative, draws, side="right")]
+
+    def _shuffle(self, members: Ints, generator: np.random.Generator) -> Ints:
+        """Return the rows in random order, but those of a run behind each other."""
+        if self.run_ids is None or self.run_length == 1:
+            return generator.permutation(members)
+        owners = self.run_ids[members]
+        starts = np.searchsorted(owners, owners)  # first row of each row's owner
+        offset = generator.integers(self.run_length)
+        pieces = (np.arange(len(members)) - starts + offset) // self.run_length
+        is_first = np.diff(owners, prepend=-1) | np.diff(pieces, prepend=-1) != 0
+        runs = is_first.cumsum() - 1
+        places = generator.permutation(runs[-1] + 1)[runs]
+        return members[places.argsort(kind="stable")]
 
 
 def log_shares(group_ids: Ints, keys: Ints, weights: Floats) -> Floats:
