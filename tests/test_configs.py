@@ -33,6 +33,7 @@ NARROW = {
         "encoder": {"class_path": SASREC, "init_args": {"embed_dim": 8}},
         "text_dim": 4,
     },
+    "xrec_lightning.data.datamodules.labeled_texts.LabeledTextDataModule": {"held_out": 0.2},
     "xrec_lightning.data.datamodules.knowledge.KnowledgeDataModule": {
         "max_tokens": 64,
         "held_out": 0.5,
@@ -51,7 +52,13 @@ def _from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shrink(tiny_dataset: Path, tiny_store: Path, tiny_language: str, tiny_causal: str) -> Any:
+def shrink(
+    tiny_dataset: Path,
+    rated_dataset: Path,
+    tiny_store: Path,
+    tiny_language: str,
+    tiny_causal: str,
+) -> Any:
     """Return a function that puts the tiny data, knowledge and model into a config."""
 
     def shrunk(value: Any) -> Any:
@@ -60,7 +67,8 @@ def shrink(tiny_dataset: Path, tiny_store: Path, tiny_language: str, tiny_causal
         if not isinstance(value, dict):
             return value
         small = {
-            "dataset": str(tiny_dataset),
+            "dataset": str(rated_dataset if "answer" in value.get("labels", ()) else tiny_dataset),
+            "label": "brand",
             "knowledge": str(tiny_store),
             "model": tiny_causal if str(value.get("model")).endswith(".gguf") else tiny_language,
             "shots": 8,

@@ -54,3 +54,9 @@ def test_labels_that_the_data_lack_are_refused(tiny_dataset: Path, tiny_language
     data = LabeledTextDataModule(tiny_dataset, tiny_language, "age", of="user")
     with pytest.raises(InputError, match=r"label: the data have no `age`; valid: domain"):
         _ = data.catalog
+
+
+def test_a_split_without_texts_is_refused(tiny_dataset: Path, tiny_language: str) -> None:
+    data = LabeledTextDataModule(tiny_dataset, tiny_language, "brand", min_count=1, held_out=0.0)
+    with pytest.raises(InputError, match=r"held_out: 0\.0: no text is of val; take a share"):
+        data.setup("fit")

@@ -15,6 +15,7 @@ from typing_extensions import override
 from xrec_lightning.batches import Catalog, LabeledTextBatch
 from xrec_lightning.data.catalog import read_catalog
 from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
+from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.data.text.classes import (
@@ -169,6 +170,11 @@ class LabeledTextDataModule(LightningDataModule):
         tokenizer = load_tokenizer(self.model)
         refuse_long(self.max_tokens, tokenizer, f"{_KEY}.max_tokens")
         rows = self.labeled.rows.filter(pl.col(SPLIT) == split)
+        if len(rows) == 0:
+            raise InputError(
+                f"{_KEY}.held_out: {self.held_out}: no text is of {split}; take a share between 0 "
+                "and 0.5 that leaves some for each of train, val and test"
+            )
         texts, keep_end = rows[TEXT].to_list(), self.of == "user"
         tokens = tokenize(texts, tokenizer, self.max_tokens, keep_end=keep_end)
         return LabeledSet(rows, tokens, pad_id(tokenizer))
