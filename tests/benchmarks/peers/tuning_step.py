@@ -32,7 +32,7 @@ def make_batch() -> PairBatch:
     is_real = torch.ones(PAIRS, TOKENS, dtype=torch.bool)
     left, right = (TextBatch(torch.from_numpy(ids), is_real) for ids in token_ids)
     ids = torch.arange(2 * PAIRS).view(2, PAIRS)
-    return PairBatch(left=left, right=right, left_ids=ids[0], right_ids=ids[1])
+    return PairBatch(left, right, *ids, *torch.zeros(2, PAIRS))
 
 
 def read_tuning(overlay: Path) -> TuningConfig:
