@@ -72,7 +72,7 @@ class ContrastiveConfig:
     """Whether the query is found among those of the batch too, not only the key."""
     logq: float = 0.0
     """Share of the correction for how often a negative is drawn: with 1 the cosines learn which
-    item is likely, with 0 how much likelier than by chance; half of it is often best."""
+    item is likely, with 0 how much likelier than by chance."""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_temperature < self.temperature < self.max_temperature:
