@@ -4,6 +4,7 @@ import pytest
 
 from xrec_lightning.batches import PairBatch, PromptBatch
 from xrec_lightning.data.datamodules.instruction import InstructionDataModule
+from xrec_lightning.data.datamodules.labeled_texts import LabeledTextDataModule
 from xrec_lightning.data.datamodules.pairs import PairDataModule
 from xrec_lightning.data.datamodules.several import SeveralDataModule
 from xrec_lightning.data.errors import InputError
@@ -57,3 +58,13 @@ def test_parts_of_different_data_are_refused(tiny_dataset: Path, tiny_language: 
 def test_no_parts_are_refused() -> None:
     with pytest.raises(InputError, match="at least one"):
         SeveralDataModule({})
+
+
+def test_each_task_learns_what_its_own_data_know(tiny_dataset: Path, tiny_language: str) -> None:
+    brands = LabeledTextDataModule(tiny_dataset, tiny_language, "brand", min_count=1)
+    parts = {"click": click_part(tiny_dataset, tiny_language), "brand": brands}
+    catalog = SeveralDataModule(parts).catalog
+    assert catalog.of("brand").classes == ("brand 0", "brand 1", "brand 2")
+    assert catalog.of("click").classes == ()
+    with pytest.raises(ValueError, match=r"tasks\.clicks: .*parts has click, brand; call task and"):
+        catalog.of("clicks")
