@@ -113,7 +113,8 @@ class KnowledgeDataModule(LightningDataModule):
         triples: `facts` writes what is said of each entity, `tails` each triple, of which the tail
             is to be predicted, and `none` neither.
         held_out: Share of the texts of validation and test together.
-        held_out_masks: How often a text is measured, with other tokens hidden each time.
+        held_out_masks: How often a text is measured, with other tokens hidden each time, where
+            tokens are hidden.
         num_workers: Processes that make training batches.
         seed: Seed of labels and order.
     """
@@ -200,7 +201,7 @@ class KnowledgeDataModule(LightningDataModule):
 
     @override
     def train_dataloader(self) -> DataLoader[TokenBatch]:
-        rows = self._rows_of(TRAIN)
+        rows = self.rows_of(TRAIN)
         sampler = TextBatches(
             rows,
             self.texts.tokens.lengths[rows] * self.views,
@@ -229,10 +230,11 @@ class KnowledgeDataModule(LightningDataModule):
         return self._held_out_loader(TEST)
 
     def _held_out_loader(self, split: str) -> DataLoader[TokenBatch]:
-        rows = self._rows_of(split)
+        rows = self.rows_of(split)
+        turns = self.held_out_masks if self.objective.name == "mlm" else 1
         batches = [
             TextRows(rows[at], (self.seed, turn, number))
-            for turn in range(self.held_out_masks)
+            for turn in range(turns)
             for number, at in enumerate(
                 length_batches(self.texts.tokens.lengths[rows], self.batch_tokens)
             )
@@ -242,7 +244,8 @@ class KnowledgeDataModule(LightningDataModule):
         batches += [TextRows(rows[:0], ())] * (world_size - len(batches))
         return loader_in_order(HeldOutTexts(self.texts, batches), None, self.trainer)
 
-    def _rows_of(self, split: str) -> Ints:
+    def rows_of(self, split: str) -> Ints:
+        """Return the texts of a split."""
         return np.flatnonzero((self.rows["split"] == split).to_numpy())
 
     @property
