@@ -54,6 +54,9 @@ class Catalog(NamedTuple):
     """`file`: the order of the file within equal times is believed."""
     prompt_texts: int = 2
     """Texts of a prompt: 2 for `PromptBatch`, 1 for `JointPromptBatch`."""
+    references: tuple[str, ...] = ()
+    """Names of the columns of `PromptBatch.references`: `text_knn` for choices, `bias` for
+    ratings."""
     ratings: RatingScale | None = None
     """Where prompts ask for ratings: their scale."""
     classes: tuple[str, ...] = ()
@@ -234,9 +237,9 @@ class PromptBatch(NamedTuple):
     """Domain of the candidates, shape ``(B,)``."""
     group_ids: Tensor
     """Equal for a choice and its negatives, which are never torn apart, shape ``(B,)``."""
-    reference: Tensor | None = None
-    """What a model says that is not trained here, float32, shape ``(B,)``, in evaluation only: the
-    cosine of text-kNN for choices, the rating by user and item bias for ratings."""
+    references: Tensor | None = None
+    """What models say that are not trained here, as `Catalog.references` names them, float32, shape
+    ``(B, R)``, in evaluation only."""
 
 
 class JointPromptBatch(NamedTuple):
@@ -248,7 +251,7 @@ class JointPromptBatch(NamedTuple):
     item_ids: Tensor
     domain_ids: Tensor
     group_ids: Tensor
-    reference: Tensor | None = None
+    references: Tensor | None = None
 
 
 class LabeledTextBatch(NamedTuple):

@@ -230,8 +230,8 @@ def test_ratings_are_asked_for_without_negatives(rated_dataset: Path, tiny_langu
     rows = zip(batch.user_ids.tolist(), batch.item_ids.tolist(), strict=True)
     assert [rated[row] for row in rows] == batch.labels.tolist()
     assert len(set(batch.group_ids.tolist())) == len(batch.labels)
-    assert batch.reference is None
-    assert all(each.reference is not None for each in datamodule.test_dataloader())
+    assert batch.references is None
+    assert all(each.references is not None for each in datamodule.test_dataloader())
 
 
 def test_text_knn_is_at_hand_where_there_is_a_store(
@@ -242,8 +242,9 @@ def test_text_knn_is_at_hand_where_there_is_a_store(
     )
     datamodule.setup("test")
     (batch,) = datamodule.test_dataloader()
-    assert batch.reference.abs().max() <= 1.001
-    assert len(set(batch.reference.tolist())) > 4
+    assert batch.references.shape == (len(batch.labels), len(datamodule.catalog.references))
+    assert batch.references.abs().max() <= 1.001
+    assert len(set(batch.references[:, 0].tolist())) > 4
 
 
 @pytest.mark.parametrize(

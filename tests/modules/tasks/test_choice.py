@@ -27,7 +27,7 @@ class GivenLogits(ChoiceTask):
         return batch.prompt.token_ids[:, 0].float()
 
 
-def prompts(logits: list[int], reference: list[float] | None = None) -> JointPromptBatch:
+def prompts(logits: list[int], knn: list[float] | None = None) -> JointPromptBatch:
     text = TextBatch(torch.tensor(logits)[:, None], torch.ones(len(logits), 1, dtype=torch.bool))
     ids = torch.tensor([1, 2, 3, 4])
     return JointPromptBatch(
@@ -37,7 +37,7 @@ def prompts(logits: list[int], reference: list[float] | None = None) -> JointPro
         item_ids=ids,
         domain_ids=torch.tensor([1, 1, 2, 2]),
         group_ids=torch.tensor([0, 0, 1, 1]),
-        reference=None if reference is None else torch.tensor(reference),
+        references=None if knn is None else torch.tensor(knn)[:, None],
     )
 
 
@@ -47,7 +47,7 @@ def tower(tiny_language: str) -> LanguageTower:
 
 
 def test_the_test_reports_what_needs_no_head(tower: LanguageTower) -> None:
-    task = GivenLogits(CATALOG)
+    task = GivenLogits(CATALOG._replace(references=("text_knn",)))
     task.evaluate(tower, prompts([2, -1, -3, 1], [0.1, 0.2, 0.9, 0.1]))
     figures = {name: value.item() for name, value in task.report(detailed=True).items()}
     labels = [1, 0, 1, 0]
@@ -62,7 +62,7 @@ def test_without_a_store_nothing_is_said_of_text_knn_and_batches_are_forgotten(
     tower: LanguageTower,
 ) -> None:
     task = GivenLogits(CATALOG)
-    task.evaluate(tower, prompts([2, -1, -3, 1], [0.1, 0.2, 0.9, 0.1]))
+    task.evaluate(tower, prompts([2, -1, -3, 1]))
     task.report(detailed=True)
     task.evaluate(tower, prompts([2, 1, 3, 1]))
     figures = task.report(detailed=True)

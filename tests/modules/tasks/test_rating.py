@@ -76,7 +76,7 @@ def test_errors_are_in_units_of_the_data_beside_those_of_mean_and_bias(
     assert set(figures) == {f"test/{name}" for name in (*expected, "loss")}
     batches = list(datamodule.test_dataloader())
     labels = np.concatenate([batch.labels.numpy() for batch in batches])
-    bias = np.concatenate([batch.reference.numpy() for batch in batches])
+    bias = np.concatenate([batch.references[:, 0].numpy() for batch in batches])
     mean = datamodule.catalog.ratings.mean
     assert figures["test/rmse_mean"] == pytest.approx(np.sqrt(np.mean((labels - mean) ** 2)))
     assert figures["test/rmse_bias"] == pytest.approx(np.sqrt(np.mean((labels - bias) ** 2)))

@@ -33,7 +33,7 @@ from xrec_lightning.data.text.labels import (
 )
 from xrec_lightning.data.text.negatives import MatchedNegatives, add_negatives
 from xrec_lightning.data.text.prompt_texts import PromptTexts
-from xrec_lightning.data.text.references import RatingBias, text_knn_scores
+from xrec_lightning.data.text.references import BIAS, TEXT_KNN, RatingBias, text_knn_scores
 from xrec_lightning.data.text.templates import PromptConfig
 from xrec_lightning.knowledge.store import KnowledgeStore
 from xrec_lightning.schema import ITEM_ID, TEST, TRAIN, USER_ID, VAL
@@ -132,6 +132,7 @@ class InstructionDataModule(LightningDataModule):
         return read_catalog(self.prepared)._replace(
             prompt_texts=2 if self.prompt.template is None else 1,
             ratings=None if self.bias is None else self.bias.scale,
+            references=BIAS if self.asks_ratings else TEXT_KNN if self.store is not None else (),
         )
 
     @cached_property
@@ -212,10 +213,10 @@ class InstructionDataModule(LightningDataModule):
         )
 
     def _refer(self, examples: Examples) -> NDArray[np.floating] | None:
-        """Return what a model says of examples that is not trained."""
+        """Return what models say of examples that are not trained, as the catalog names them."""
         if self.bias is not None:
             return self.bias.predict(examples, self.prepared)
-        if self.store is not None and len(examples.labels) > 0:
+        if self.store is not None:
             return text_knn_scores(examples, self.prepared, self.store)
         return None
 
@@ -223,10 +224,10 @@ class InstructionDataModule(LightningDataModule):
         self,
         examples: Examples,
         texts: PromptTexts,
-        reference: NDArray[np.floating] | None = None,
+        references: NDArray[np.floating] | None = None,
     ) -> PromptSet:
         return PromptSet(
-            examples, texts.encode(examples), texts.padding, self.group_size, reference
+            examples, texts.encode(examples), texts.padding, self.group_size, references
         )
 
     @override

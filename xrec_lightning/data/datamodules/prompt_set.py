@@ -24,7 +24,7 @@ class PromptSet(Dataset[AnyPromptBatch]):
         prompts: Their texts and tokens.
         padding: The padding token.
         group_size: Prompts of a group.
-        reference: What a model says of them that is not trained, shape ``(E,)``.
+        references: What models say of them that are not trained, shape ``(E, R)``.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class PromptSet(Dataset[AnyPromptBatch]):
         prompts: EncodedPrompts,
         padding: int,
         group_size: int,
-        reference: NDArray[np.floating] | None = None,
+        references: NDArray[np.floating] | None = None,
     ) -> None:
         self.examples = examples
         self.prompts = prompts
         self.padding = padding
         self.group_size = group_size
-        self.reference = reference
+        self.references = references
 
     def __len__(self) -> int:
         return len(self.examples.labels) // self.group_size
@@ -67,8 +67,8 @@ class PromptSet(Dataset[AnyPromptBatch]):
             )
         )
         labels = torch.from_numpy(examples.labels)
-        reference = None if self.reference is None else torch.from_numpy(self.reference[rows])
-        return labels, user_ids, item_ids, domain_ids, group_ids, reference
+        references = None if self.references is None else torch.from_numpy(self.references[rows])
+        return labels, user_ids, item_ids, domain_ids, group_ids, references
 
     def example(self) -> str:
         """Return the first prompt and its answer, for people."""

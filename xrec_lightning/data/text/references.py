@@ -13,26 +13,34 @@ from xrec_lightning.knowledge.store import KnowledgeStore
 from xrec_lightning.schema import ITEM_ID
 
 Floats = NDArray[np.floating]
+TEXT_KNN = ("text_knn", "nearest_text")
+"""What `text_knn_scores` returns."""
+BIAS = ("bias",)
+"""What `RatingBias.predict` returns."""
 ITEM_SHRINKAGE = 25.0
 USER_SHRINKAGE = 10.0
+_TINY = 1e-12
 
 
 def text_knn_scores(examples: Examples, prepared: Prepared, store: KnowledgeStore) -> Floats:
-    """Return the cosine of each candidate and its whole history's mean, shape ``(E,)``.
+    """Return the cosine of each candidate with its whole history's mean, and with its nearest item.
 
     Items without a vector are like nothing and left out of the means.
+
+    Returns:
+        Scores, as `TEXT_KNN` names them, float32, shape ``(E, 2)``.
     """
     vectors = store.vectors("item", prepared.items()[ITEM_ID].to_list()).numpy()
     vectors = np.concatenate([np.zeros_like(vectors[:1]), vectors])
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors /= np.maximum(norms, 1e-12)
-    item_ids = np.asarray(prepared.item_ids)
-    spans = np.stack([examples.history_starts, examples.history_ends], axis=1)
-    distinct, places = np.unique(spans, axis=0, return_inverse=True)
-    means = np.stack([vectors[item_ids[start:end]].sum(axis=0) for start, end in distinct])
-    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-    scores = (means[places.reshape(-1)] * vectors[examples.item_ids]).sum(axis=1)
-    return scores.astype(np.float32)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY)
+    scores = np.zeros((len(examples.labels), len(TEXT_KNN)), dtype=np.float32)
+    spans = zip(examples.history_starts, examples.history_ends, examples.item_ids, strict=True)
+    for row, (start, end, item) in enumerate(spans):
+        history = vectors[prepared.item_ids[start:end]]  # (L, D)
+        cosines = history @ vectors[item]
+        length = np.linalg.norm(history.sum(axis=0))
+        scores[row] = cosines.sum() / max(length, _TINY), cosines.max()
+    return scores
 
 
 class RatingBias(NamedTuple):
@@ -67,13 +75,14 @@ class RatingBias(NamedTuple):
         return cls(scale, sums / (counts + ITEM_SHRINKAGE))
 
     def predict(self, examples: Examples, prepared: Prepared) -> Floats:
-        """Return the rating that mean, item and the user's strictly earlier ratings tell, (E,)."""
-        item_ids, ratings = np.asarray(prepared.item_ids), event_ratings(prepared)
-        residuals = ratings - self.scale.mean - self.items[item_ids]
+        """Return what mean, item and the user's strictly earlier ratings tell, ``(E, 1)``."""
+        item_ids = np.asarray(prepared.item_ids)
+        residuals = event_ratings(prepared) - self.scale.mean - self.items[item_ids]
         is_rated = ~np.isnan(residuals)
         # Sums over spans of positions are differences of running sums.
         sums = np.cumsum(np.concatenate([[0.0], np.where(is_rated, residuals, 0.0)]))
         counts = np.cumsum(np.concatenate([[0], is_rated]))
         starts, ends = examples.history_starts, examples.history_ends
         added = (sums[ends] - sums[starts]) / (counts[ends] - counts[starts] + USER_SHRINKAGE)
-        return (self.scale.mean + self.items[examples.item_ids] + added).astype(np.float32)
+        ratings = self.scale.mean + self.items[examples.item_ids] + added
+        return ratings.astype(np.float32)[:, None]

@@ -1,5 +1,8 @@
 """What tasks on prompts share: their vectors, and what is known without a head."""
 
+from collections.abc import Iterator
+from typing import cast
+
 from torch import Tensor, nn
 
 from xrec_lightning.batches import Catalog, JointPromptBatch, PromptBatch
@@ -50,7 +53,7 @@ def choice_head(head: ClickHeadConfig | None, catalog: Catalog) -> ClickHeadConf
 
 
 class ReferenceAreas(nn.Module):
-    """AUC of what needs no head: popularity, and text-kNN where the data know it.
+    """AUC of what needs no head: popularity, and what the data say of text-kNN.
 
     Args:
         catalog: What the data knows.
@@ -61,24 +64,29 @@ class ReferenceAreas(nn.Module):
     def __init__(self, catalog: Catalog) -> None:
         super().__init__()
         self.register_buffer("train_counts", catalog.train_counts, persistent=False)
-        self.popularity = AreaUnderCurve(catalog.domains)
-        self.text_knn = AreaUnderCurve(catalog.domains)
+        self.names = ("popularity", *catalog.references)
+        self.areas = nn.ModuleList(AreaUnderCurve(catalog.domains) for _ in self.names)
 
     def update(self, batch: AnyPromptBatch) -> None:
         """Add a batch."""
-        counts = self.train_counts[batch.item_ids]
-        self.popularity.update(counts, batch.labels, batch.domain_ids)
-        if batch.reference is not None:
-            self.text_knn.update(batch.reference, batch.labels, batch.domain_ids)
+        columns: list[Tensor] = [self.train_counts[batch.item_ids]]
+        if batch.references is not None:
+            columns += batch.references.unbind(dim=1)
+        for area, scores in zip(self._areas(), columns, strict=True):
+            area.update(scores, batch.labels, batch.domain_ids)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return ``auc_popularity`` and ``auc_text_knn``, those of a domain as ``…/DOMAIN``."""
-        figures = {f"auc_popularity{k}": v for k, v in self.popularity.compute().items()}
-        if self.text_knn.update_called:
-            figures |= {f"auc_text_knn{k}": v for k, v in self.text_knn.compute().items()}
-        return figures
+        """Return ``auc_popularity`` and the like, those of a domain as ``…/DOMAIN``."""
+        return {
+            f"auc_{name}{suffix}": value
+            for name, area in zip(self.names, self._areas(), strict=True)
+            for suffix, value in area.compute().items()
+        }
 
     def reset(self) -> None:
         """Forget all batches."""
-        self.popularity.reset()
-        self.text_knn.reset()
+        for area in self._areas():
+            area.reset()
+
+    def _areas(self) -> Iterator[AreaUnderCurve]:
+        return (cast("AreaUnderCurve", area) for area in self.areas)

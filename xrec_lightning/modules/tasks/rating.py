@@ -1,9 +1,11 @@
 """The task "history and candidate as text, to the user's rating"."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
@@ -54,8 +56,9 @@ class RatingTask(Task):
         self.scale = catalog.ratings
         self.head = config.head.build(tower.dim, catalog.prompt_texts)
         self.metrics = RegressionReport(catalog.domains)
-        self.mean = RegressionReport(catalog.domains)
-        self.bias = RegressionReport(catalog.domains)
+        self.references = nn.ModuleDict(
+            {name: RegressionReport(catalog.domains) for name in ("mean", *catalog.references)}
+        )
 
     @override
     def forward(self, tower: LanguageTower, batch: AnyPromptBatch) -> Tensor:
@@ -70,22 +73,32 @@ class RatingTask(Task):
     @override
     def evaluate(self, tower: LanguageTower, batch: AnyPromptBatch) -> None:
         self.metrics.update(self(tower, batch), batch.labels, batch.domain_ids)
-        mean = torch.full_like(batch.labels, self.scale.mean)
-        self.mean.update(mean, batch.labels, batch.domain_ids)
-        if batch.reference is not None:
-            self.bias.update(batch.reference, batch.labels, batch.domain_ids)
+        columns: list[Tensor] = [torch.full_like(batch.labels, self.scale.mean)]
+        if batch.references is not None:
+            columns += batch.references.unbind(dim=1)
+        for (_, report), predicted in zip(self._references(), columns, strict=True):
+            report.update(predicted, batch.labels, batch.domain_ids)
 
     @override
     def report(self, *, detailed: bool) -> dict[str, Tensor]:
         figures = self.metrics.compute()
         figures["loss"] = (figures["rmse"] / self.scale.deviation).square()
-        for name, report in {"rmse_mean": self.mean, "rmse_bias": self.bias}.items():
-            if detailed and report.update_called:
-                errors = report.compute().items()
-                figures |= {k.replace("rmse", name): v for k, v in errors if "rmse" in k}
-        for report in (self.metrics, self.mean, self.bias):
+        self.metrics.reset()
+        for name, report in self._references():
+            errors = report.compute().items()
             report.reset()
+            if detailed:
+                figures |= {
+                    k.replace("rmse", f"rmse_{name}", 1): v
+                    for k, v in errors
+                    if k.startswith("rmse")
+                }
         return {name: value for name, value in figures.items() if detailed or "/" not in name}
+
+    def _references(self) -> Iterator[tuple[str, RegressionReport]]:
+        """Yield what needs no head, by name."""
+        for name, report in self.references.items():
+            yield name, cast("RegressionReport", report)
 
     @override
     def predict(self, tower: LanguageTower, batch: AnyPromptBatch) -> RatingPredictions:
