@@ -19,7 +19,11 @@ MAX_LINES = 300
 BANNED_NAMES = {"utils", "helpers", "common", "misc"}
 MACHINE_PATH = re.compile(r"(?<![\w.}/])/(work|root|home|Users|opt|mnt)/\w")
 NO_TESTS = {"__init__.py"}
-OTHER_TESTS = {"__main__.py": "test_main.py", "batches.py": "data/behavior/test_sequences.py"}
+OTHER_TESTS = {
+    "__main__.py": "test_main.py",
+    "batches.py": "data/behavior/test_sequences.py",
+    "predictions.py": "callbacks/test_prediction_writer.py",
+}
 """``__main__`` cannot be mirrored, and tuples are tested where they are made."""
 
 

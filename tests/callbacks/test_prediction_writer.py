@@ -9,15 +9,15 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from xrec_lightning.batches import (
+from xrec_lightning.batches import Catalog
+from xrec_lightning.callbacks.prediction_writer import PredictionWriter, list_rows, prediction_rows
+from xrec_lightning.predictions import (
     CandidateScores,
-    Catalog,
     ClassPredictions,
     ClickPredictions,
     RatingPredictions,
     ScoredItems,
 )
-from xrec_lightning.callbacks.prediction_writer import PredictionWriter, list_rows, prediction_rows
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),

@@ -14,10 +14,11 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from xrec_lightning.batches import Catalog, RankedBatch
+from xrec_lightning.batches import Catalog
 from xrec_lightning.callbacks.rank_writer import RankWriter, write_metrics
 from xrec_lightning.metrics.ranking import MRR, default_metrics
 from xrec_lightning.metrics.sliced import SlicedRankMetrics
+from xrec_lightning.predictions import RankedBatch
 
 RANKS = [1, 5, 2, 40, 3, 1, 7]
 """Rank of each target row; rows 0 and 1 belong to user ``a``."""

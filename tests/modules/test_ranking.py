@@ -5,9 +5,10 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from xrec_lightning.batches import RankedBatch, SequenceBatch
+from xrec_lightning.batches import SequenceBatch
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
 from xrec_lightning.modules.ranking import RankingModule
+from xrec_lightning.predictions import RankedBatch
 
 
 class HashRecommender(RankingModule):

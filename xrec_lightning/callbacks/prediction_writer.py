@@ -11,9 +11,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from xrec_lightning.atomic import atomic_path
-from xrec_lightning.batches import (
+from xrec_lightning.batches import Catalog
+from xrec_lightning.predictions import (
     CandidateScores,
-    Catalog,
     ClassPredictions,
     ClickPredictions,
     RatingPredictions,

@@ -14,9 +14,10 @@ from torch import Tensor, distributed
 from typing_extensions import override
 
 from xrec_lightning.atomic import atomic_path, write_text
-from xrec_lightning.batches import Catalog, RankedBatch
+from xrec_lightning.batches import Catalog
 from xrec_lightning.metrics.functional import mean_by_group
 from xrec_lightning.metrics.ranking import default_metrics
+from xrec_lightning.predictions import RankedBatch
 from xrec_lightning.schema import DOMAIN, SLICES, TEST, USER_ID, slice_column
 
 logger = logging.getLogger(__name__)

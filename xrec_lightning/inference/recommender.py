@@ -13,7 +13,7 @@ from rich.progress import track
 from torch import Tensor
 
 from xrec_lightning.atomic import atomic_path
-from xrec_lightning.batches import ScoredItems, SequenceBatch
+from xrec_lightning.batches import SequenceBatch
 from xrec_lightning.callbacks.prediction_writer import RANK, SCORE, list_rows
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
 from xrec_lightning.inference.explain import reasons, short_titles
@@ -27,6 +27,7 @@ from xrec_lightning.inference.postprocess import (
 )
 from xrec_lightning.modules.fusion import FusionRecommender
 from xrec_lightning.modules.ranking import RankingModule
+from xrec_lightning.predictions import ScoredItems
 from xrec_lightning.schema import (
     DOMAIN,
     ITEM_ID,

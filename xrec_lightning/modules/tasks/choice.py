@@ -7,11 +7,12 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from xrec_lightning.batches import Catalog, ClickPredictions
+from xrec_lightning.batches import Catalog
 from xrec_lightning.metrics.binary import BinaryReport
 from xrec_lightning.models.language.tower import LanguageTower
 from xrec_lightning.modules.tasks.base import Task
 from xrec_lightning.modules.tasks.prompts import AnyPromptBatch, ReferenceAreas, refuse_ratings
+from xrec_lightning.predictions import ClickPredictions
 
 
 class ChoiceTask(Task):

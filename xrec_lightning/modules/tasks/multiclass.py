@@ -8,11 +8,12 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from xrec_lightning.batches import Catalog, ClassPredictions, LabeledTextBatch
+from xrec_lightning.batches import Catalog, LabeledTextBatch
 from xrec_lightning.metrics.multiclass import MulticlassReport
 from xrec_lightning.models.heads.multiclass import MulticlassConfig
 from xrec_lightning.models.language.tower import LanguageTower
 from xrec_lightning.modules.tasks.base import Task, TaskConfig
+from xrec_lightning.predictions import ClassPredictions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 from typing_extensions import override
 
-from xrec_lightning.batches import CandidateScores, Catalog
+from xrec_lightning.batches import Catalog
 from xrec_lightning.metrics.binary import AreaUnderCurve
 from xrec_lightning.metrics.pairwise import PairwiseAccuracy
 from xrec_lightning.metrics.ranking import NDCG
@@ -23,6 +23,7 @@ from xrec_lightning.modules.tasks.prompts import (
     prompt_vectors,
     refuse_ratings,
 )
+from xrec_lightning.predictions import CandidateScores
 
 
 @dataclass(frozen=True, kw_only=True)

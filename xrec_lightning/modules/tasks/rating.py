@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from xrec_lightning.batches import Catalog, RatingPredictions
+from xrec_lightning.batches import Catalog
 from xrec_lightning.metrics.regression import RegressionReport
 from xrec_lightning.models.heads.rating import RatingConfig
 from xrec_lightning.models.language.tower import LanguageTower
 from xrec_lightning.modules.tasks.base import Task, TaskConfig
 from xrec_lightning.modules.tasks.prompts import AnyPromptBatch, prompt_vectors
+from xrec_lightning.predictions import RatingPredictions
 
 
 @dataclass(frozen=True, kw_only=True)
