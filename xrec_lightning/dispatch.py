@@ -16,7 +16,7 @@ OTHER_COMMANDS = {
     "validate-data": "report what the raw files hold and what is wrong with them",
     "protocol": "freeze what defines the evaluation of a data set, as a file to share",
     "graph": "sum up the fusion graph, or show what surrounds a user or an item",
-    "embed": "extract knowledge vectors of items, users and domains",
+    "embed": "extract knowledge vectors of items, users, domains, entities and histories",
     "recommend": "write the best items of each user and domain, with reasons",
     "compare": "print paired intervals of the difference of two runs",
     "report": "compare many runs in a table, a JSON file and an HTML page",

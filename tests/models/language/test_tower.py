@@ -24,6 +24,21 @@ def test_vectors_equal_the_mean_of_a_plain_forward_of_each_text(tiny_language: s
             torch.testing.assert_close(vector, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("texts", "has_mask"), [(["tea", "pot"], False), (TEXTS, True)])
+def test_attention_has_a_mask_only_where_there_is_padding(
+    tiny_language: str, texts: list[str], has_mask: bool
+) -> None:
+    tower = TowerConfig(model=tiny_language).build().eval()
+    masks = []
+
+    def note(_: torch.nn.Module, args: tuple[()], options: dict[str, torch.Tensor | None]) -> None:
+        masks.append(options["attention_mask"])
+
+    tower.model.register_forward_pre_hook(note, with_kwargs=True)
+    tower(batch(tiny_language, texts))
+    assert [mask is not None for mask in masks] == [has_mask]
+
+
 @pytest.mark.parametrize("bucket_size", [1, 2, 3, 5, 8])
 def test_buckets_do_not_change_the_vectors(tiny_language: str, bucket_size: int) -> None:
     text = batch(tiny_language, TEXTS)
