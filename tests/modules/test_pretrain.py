@@ -71,14 +71,14 @@ def test_it_learns_logs_by_domain_and_writes_a_folder_others_load(
     untrained = run.validate(module, datamodule, verbose=False)[0]
     run.fit(module, datamodule)
     figures = run.callback_metrics
-    assert figures["val/loss"] < figures["before/loss"] - 0.5
+    assert figures["val/loss"] < figures["val/before_loss"] - 0.5
     names = ("perplexity", "masked_accuracy")
     by_domain = {f"val/{name}/{domain}" for name in names for domain in ("tea", "pots")}
     assert set(untrained) == {"val/loss", *(f"val/{name}" for name in names), *by_domain}
     for key, value in untrained.items():
-        assert figures[key.replace("val/", "before/")].item() == pytest.approx(value, rel=1e-6)
+        assert figures[key.replace("val/", "val/before_")].item() == pytest.approx(value, rel=1e-6)
     tested = run.test(module, datamodule, verbose=False)[0]
-    assert tested["test/perplexity/tea"] < tested["before/perplexity/tea"]
+    assert tested["test/perplexity/tea"] < tested["test/before_perplexity/tea"]
 
     folder = str(tmp_path / "model")
     text = AutoTokenizer.from_pretrained(folder)(["green tea 3 [MASK]"], return_tensors="pt")

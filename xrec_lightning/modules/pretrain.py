@@ -32,8 +32,8 @@ class KnowledgePretrainer(LightningModule):
         freeze_embeddings: Keep the token embeddings, and with them a tied decoder, as they are.
         gradient_checkpointing: Compute the layers twice, to hold the states of one at a time.
         contrastive: Draw two views of each text together, too.
-        evaluate_before: Also measure the model as it was before training: ``before/…`` on the
-            validation texts in a fit, on the test texts in a test.
+        evaluate_before: Also measure the model as it was before training: ``val/before_…`` at the
+            start of a fit, ``test/before_…`` in a test, on the same texts and masks as after it.
         optimizer: Optimizer of the trained weights.
         warmup_share: Share of the steps in which the learning rate rises; then it falls to 0.
     """
@@ -93,7 +93,7 @@ class KnowledgePretrainer(LightningModule):
                 for batch in self._validation_batches():
                     self.before_metrics.update(*self.language_model(batch))
                 self.language_model.train()
-            self._log_metrics("before", self.before_metrics)
+            self._log_metrics("val/before_", self.before_metrics)
 
     @override
     def training_step(self, batch: TokenBatch, batch_idx: int) -> Tensor:
@@ -113,7 +113,7 @@ class KnowledgePretrainer(LightningModule):
 
     @override
     def on_validation_epoch_end(self) -> None:
-        self._log_metrics("val", self.val_metrics)
+        self._log_metrics("val/", self.val_metrics)
 
     @override
     def on_test_start(self) -> None:
@@ -130,10 +130,10 @@ class KnowledgePretrainer(LightningModule):
 
     @override
     def on_test_epoch_end(self) -> None:
-        self._log_metrics("test", self.test_metrics)
+        self._log_metrics("test/", self.test_metrics)
         if self._untrained:
             self._untrained.clear()
-            self._log_metrics("before", self.before_metrics)
+            self._log_metrics("test/before_", self.before_metrics)
 
     def _validation_batches(self) -> Iterator[Any]:
         loop = self.trainer.fit_loop.epoch_loop.val_loop
@@ -152,7 +152,7 @@ class KnowledgePretrainer(LightningModule):
             text_ids = text_ids[: len(vectors)]
         return view_loss(vectors, other, text_ids, temperature)
 
-    def _log_metrics(self, split: str, metrics: TokenMetrics) -> None:
-        figures = {f"{split}/{name}": value for name, value in metrics.compute().items()}
+    def _log_metrics(self, prefix: str, metrics: TokenMetrics) -> None:
+        figures = {f"{prefix}{name}": value for name, value in metrics.compute().items()}
         self.log_dict(figures, sync_dist=True)  # they are equal already, which Lightning can't know
         metrics.reset()
