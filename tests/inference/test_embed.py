@@ -109,10 +109,10 @@ def test_histories_are_of_the_asked_time_and_fit_the_model(config: EmbedConfig) 
     vectors = [store.vectors("history", ["u00", "u01"]) for store in stores]
     assert vectors[0].abs().sum() > 0
     assert not torch.equal(*vectors)
-    untils = [
+    recorded = [
         json.loads((folder / "store.json").read_text())["history_until"] for folder in (train, now)
     ]
-    assert untils == ["train", "now"]
+    assert recorded == ["train", "now"]
     assert torch.equal(*(store.vectors("item", ["i03"]) for store in stores))
 
 
