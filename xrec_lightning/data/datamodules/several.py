@@ -12,7 +12,8 @@ from xrec_lightning.data.errors import InputError
 class SeveralDataModule(LightningDataModule):
     """Serve a batch of each part at once in training, and one part after another in evaluation.
 
-    A predict run serves the first part. An epoch is as long as that of the longest part; shorter ones start again.
+    An epoch is as long as that of the longest part; shorter ones start again. A predict run serves
+    the first part.
 
     Args:
         parts: Datamodules of one data set, by the names of the tasks they serve, in their order.
