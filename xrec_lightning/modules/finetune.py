@@ -91,7 +91,8 @@ class LanguageFineTuner(LightningModule):
         if not can_merge(self.tower.model):
             shutil.rmtree(folder / "merged", ignore_errors=True)
             return
-        save_model(folder / "merged", merge_adapter(self.tower.model), self.model_name)
+        merged = merge_adapter(self.tower.model)
+        save_model(folder / "merged", merged, self.model_name, pooling=self.tower.pooling)
 
     @override
     def configure_optimizers(self) -> OptimizerLRScheduler:
