@@ -1,4 +1,4 @@
-"""The commands that the README shows exist and parse."""
+"""The commands that the README and the model page show exist and parse."""
 
 import re
 import shlex
@@ -13,13 +13,14 @@ from xrec_lightning.pipeline import load_pipeline
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+PAGES = [README, ROOT / "xrec_lightning" / "models" / "README.md"]
 MAX_LINES = 200
 BLOCK = re.compile(r"^```(?:bash|sh|console|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def shown_commands(program: str) -> list[list[str]]:
-    """Return the words after ``program`` of each line of the shell blocks that calls it."""
-    text = README.read_text(encoding="utf-8").replace("\\\n", " ")
+    """Return the words after ``program`` of each line of the pages' blocks that calls it."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES).replace("\\\n", " ")
     lines = [line for block in BLOCK.findall(text) for line in block.splitlines()]
     words = [shlex.split(line.removeprefix("$ "), comments=True) for line in lines]
     starts = [next((i for i, w in enumerate(ws) if "=" not in w), 0) for ws in words]
