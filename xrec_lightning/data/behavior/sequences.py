@@ -20,6 +20,7 @@ from xrec_lightning.data.behavior.augment import (
     newest,
     visible_states,
 )
+from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.schema import (
     DOMAIN_INDEX,
     EXTRA_SEEN,
@@ -80,6 +81,20 @@ class Histories:
     """What users do not want; ``None`` when nobody said so."""
     is_ordered: bool = False
     """Whether interactions of equal time have an order too: the earlier ones are then seen."""
+
+
+def open_histories(prepared: Prepared) -> Histories:
+    """Return the interactions of a prepared data set."""
+    return Histories(
+        offsets=prepared.offsets,
+        item_ids=prepared.item_ids,
+        domain_ids=prepared.domain_ids,
+        times=prepared.times,
+        train_ends=prepared.train_ends,
+        weights=prepared.weights,
+        dislikes=None if prepared.dislikes is None else Dislikes(*prepared.dislikes),
+        is_ordered=prepared.manifest["config"]["split"]["ties"] == "file",
+    )
 
 
 class TrainingWindows(Dataset[SequenceBatch]):

@@ -14,7 +14,7 @@ from typing_extensions import override
 from xrec_lightning.batches import Catalog, SequenceBatch
 from xrec_lightning.data.behavior.augment import AugmentationConfig, Ints
 from xrec_lightning.data.behavior.samplers import Locality, WindowSampler
-from xrec_lightning.data.behavior.sequences import Dislikes, Histories, Targets, TrainingWindows
+from xrec_lightning.data.behavior.sequences import Targets, TrainingWindows, open_histories
 from xrec_lightning.data.catalog import read_catalog
 from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
 from xrec_lightning.data.errors import InputError
@@ -99,7 +99,7 @@ class BehaviorDataModule(LightningDataModule):
             )
         self.domain_temperature = domain_temperature
         self.max_dislikes = max_dislikes
-        self.histories = _open_histories(self.prepared)
+        self.histories = open_histories(self.prepared)
         self.raw_item_ids: pl.Series = self.prepared.items()[ITEM_ID]
         self.raw_user_ids: pl.Series = self.prepared.users()[USER_ID]
         self.catalog = self._catalog()
@@ -237,16 +237,3 @@ class BehaviorDataModule(LightningDataModule):
     def _rows(self, targets: pl.DataFrame) -> DataLoader[SequenceBatch]:
         rows = Targets(self.histories, targets, self.max_seq_len)
         return loader_in_order(rows, self.eval_batch_size, self.trainer)
-
-
-def _open_histories(prepared: Prepared) -> Histories:
-    return Histories(
-        offsets=prepared.offsets,
-        item_ids=prepared.item_ids,
-        domain_ids=prepared.domain_ids,
-        times=prepared.times,
-        train_ends=prepared.train_ends,
-        weights=prepared.weights,
-        dislikes=None if prepared.dislikes is None else Dislikes(*prepared.dislikes),
-        is_ordered=prepared.manifest["config"]["split"]["ties"] == "file",
-    )

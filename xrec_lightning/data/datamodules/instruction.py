@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import torch
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
@@ -14,7 +13,7 @@ from typing_extensions import override
 
 from xrec_lightning.batches import Catalog
 from xrec_lightning.data.catalog import read_catalog
-from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
+from xrec_lightning.data.datamodules.loading import loader_in_order, loader_shuffled
 from xrec_lightning.data.datamodules.prompt_set import AnyPromptBatch, PromptSet
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import locate
@@ -232,14 +231,7 @@ class InstructionDataModule(LightningDataModule):
 
     @override
     def train_dataloader(self) -> DataLoader[AnyPromptBatch]:
-        generator = torch.Generator().manual_seed(self.seed)
-        return DataLoader(
-            self.train_set,
-            batch_size=self._groups,
-            shuffle=True,
-            generator=generator,
-            collate_fn=as_it_is,
-        )
+        return loader_shuffled(self.train_set, self._groups, self.seed)
 
     @override
     def val_dataloader(self) -> DataLoader[AnyPromptBatch]:

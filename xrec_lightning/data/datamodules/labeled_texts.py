@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, LabeledTextBatch
 from xrec_lightning.data.catalog import read_catalog
-from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
+from xrec_lightning.data.datamodules.loading import loader_in_order, loader_shuffled
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
@@ -186,14 +186,7 @@ class LabeledTextDataModule(LightningDataModule):
 
     @override
     def train_dataloader(self) -> DataLoader[LabeledTextBatch]:
-        generator = torch.Generator().manual_seed(self.seed)
-        return DataLoader(
-            self.train_set,
-            batch_size=self.batch_size,
-            shuffle=True,
-            generator=generator,
-            collate_fn=as_it_is,
-        )
+        return loader_shuffled(self.train_set, self.batch_size, self.seed)
 
     @override
     def val_dataloader(self) -> DataLoader[LabeledTextBatch]:

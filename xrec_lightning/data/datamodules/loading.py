@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import DataLoader, Dataset
@@ -10,6 +11,14 @@ from torch.utils.data import DataLoader, Dataset
 def as_it_is(batch: Any) -> Any:
     """Return ``batch``: the dataset already made it from whole arrays."""
     return batch
+
+
+def loader_shuffled(dataset: Dataset[Any], batch_size: int, seed: int) -> DataLoader[Any]:
+    """Return the loader of a training: rows in an order of its own each epoch."""
+    generator = torch.Generator().manual_seed(seed)
+    return DataLoader(
+        dataset, batch_size=batch_size, shuffle=True, generator=generator, collate_fn=as_it_is
+    )
 
 
 def loader_in_order(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from xrec_lightning.batches import Catalog, ItemTextBatch, WeightedTargets
-from xrec_lightning.data.behavior.sequences import Histories, Targets
+from xrec_lightning.data.behavior.sequences import Targets, open_histories
 from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.data.text.distinct import TokenizedItems
 from xrec_lightning.data.text.next_items import HistoryMean
@@ -62,7 +62,7 @@ class RetrievalBatches(Dataset[ItemTextBatch | WeightedTargets]):
         self.mean = mean
         self.sample_size = sampling.candidates or 0
         chosen = _draw(targets, sampling)
-        self.targets = Targets(_histories(prepared), chosen, mean.items)
+        self.targets = Targets(open_histories(prepared), chosen, mean.items)
         self.target_rows = np.split(
             np.arange(len(chosen)), range(batch_size, len(chosen), batch_size)
         )
@@ -135,13 +135,3 @@ def _candidates(catalog: Catalog, targets: pl.DataFrame, sampling: Sampling) -> 
             is_candidate[generator.permutation(pool)[:count]] = True
     is_candidate[targets[ITEM_INDEX].to_numpy()] = True
     return is_candidate
-
-
-def _histories(prepared: Prepared) -> Histories:
-    return Histories(
-        offsets=prepared.offsets,
-        item_ids=prepared.item_ids,
-        domain_ids=prepared.domain_ids,
-        times=prepared.times,
-        train_ends=prepared.train_ends,
-    )
