@@ -52,6 +52,8 @@ class Catalog(NamedTuple):
     """Hash of what defines the evaluation; it stands beside the figures of a test."""
     ties: str = "shuffle"
     """`file`: the order of the file within equal times is believed."""
+    test_history: str = ""
+    """What a test shows of histories, where it is not what the model was trained on."""
     prompt_texts: int = 2
     """Texts of a prompt: 2 for `PromptBatch`, 1 for `JointPromptBatch`."""
     references: tuple[str, ...] = ()
@@ -85,8 +87,12 @@ class Catalog(NamedTuple):
 
     @property
     def test_stage(self) -> str:
-        """What keys of test figures begin with: `test`, or `test[ties=file]`, lest one forgets."""
-        return "test" if self.ties == "shuffle" else f"test[ties={self.ties}]"
+        """What keys of test figures begin with: `test`, or what is unusual about it, lest one
+        forgets: `test[ties=file,history=others]`."""
+        unusual = [f"ties={self.ties}"] if self.ties != "shuffle" else []
+        if self.test_history:
+            unusual.append(f"history={self.test_history}")
+        return f"test[{','.join(unusual)}]" if unusual else "test"
 
 
 class SequenceBatch(NamedTuple):

@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from xrec_lightning.data.datamodules.behavior import Until
+from xrec_lightning.data.behavior.known import Until
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.data.text.tokenize import load_tokenizer

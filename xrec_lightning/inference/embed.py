@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from xrec_lightning.data.datamodules.behavior import Until
+from xrec_lightning.data.behavior.known import Until
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import locate
 from xrec_lightning.data.prepared import Prepared

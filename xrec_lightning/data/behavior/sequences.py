@@ -17,7 +17,9 @@ from xrec_lightning.data.behavior.augment import (
     Augmentation,
     Events,
     Ints,
+    Mask,
     newest,
+    select,
     visible_states,
 )
 from xrec_lightning.data.prepared import Prepared
@@ -108,6 +110,7 @@ class TrainingWindows(Dataset[SequenceBatch]):
         augmentations: What is done to the histories of a batch, from first to last.
         length: Longest history after that, in interactions; ``None`` when nothing makes it longer.
         max_dislikes: Dislikes of a user that come with a batch, the last ones.
+        is_target: Domains whose interactions are targets, shape ``(D + 1,)``; all by default.
     """
 
     def __init__(
@@ -116,21 +119,25 @@ class TrainingWindows(Dataset[SequenceBatch]):
         augmentations: Sequence[Augmentation] = (),
         length: int | None = None,
         max_dislikes: int = 32,
+        is_target: Mask | None = None,
     ) -> None:
         self.histories = histories
         self.augmentations = augmentations
         self.length = length
         self.max_dislikes = max_dislikes
+        self.is_target = is_target
 
     def __len__(self) -> int:
         return len(self.histories.train_ends)
 
     def __getitem__(self, windows: Windows) -> SequenceBatch:
         """Return the batch of ``windows``; targets stand at the positions of their interactions."""
-        events = self._events(windows)
+        events = _events(self.histories, windows.starts, windows.stops)
         states = _last_earlier(events.times, self.histories.is_ordered)
         target_ids, target_domain_ids = events.item_ids, events.domain_ids
         is_target = (states >= 0) & events.mask
+        if self.is_target is not None:
+            is_target &= self.is_target[events.domain_ids]
         if self.augmentations:
             events = self._augment(events, windows.key)
             states = visible_states(events.origins, np.where(is_target, states, -1))
@@ -150,14 +157,6 @@ class TrainingWindows(Dataset[SequenceBatch]):
             slice_mask=torch.zeros(batch_size, 0, dtype=torch.bool),
             row_ids=torch.zeros(0, dtype=torch.int64),
         )
-
-    def _events(self, windows: Windows) -> Events:
-        item_ids, domain_ids, times = (
-            _gather(values, windows.starts, windows.stops)
-            for values in (self.histories.item_ids, self.histories.domain_ids, self.histories.times)
-        )
-        origins = np.where(item_ids > 0, np.arange(item_ids.shape[1]), NEVER)
-        return Events(item_ids, domain_ids, times, origins)
 
     def _augment(self, events: Events, key: Sequence[int]) -> Events:
         generator = np.random.default_rng(key)
@@ -181,11 +180,26 @@ class TrainingWindows(Dataset[SequenceBatch]):
 
 
 class Targets(Dataset[SequenceBatch]):
-    """Targets to be ranked, each with the newest ``length`` interactions before it."""
+    """Targets to be ranked, each with the newest ``length`` interactions before it.
 
-    def __init__(self, histories: Histories, targets: pl.DataFrame, length: int) -> None:
+    Args:
+        histories: The interactions.
+        targets: Rows of a target file.
+        length: Longest history.
+        is_shown: Whether a target of the first domain sees interactions of the second one, shape
+            ``(D + 1, D + 1)``; all by default. What is seen stays so, shown or not.
+    """
+
+    def __init__(
+        self,
+        histories: Histories,
+        targets: pl.DataFrame,
+        length: int,
+        is_shown: Mask | None = None,
+    ) -> None:
         self.histories = histories
         self.length = length
+        self.is_shown = is_shown
         self.users = targets[USER_INDEX].to_numpy()
         self.items = targets[ITEM_INDEX].to_numpy()
         self.domains = targets[DOMAIN_INDEX].to_numpy()
@@ -205,8 +219,7 @@ class Targets(Dataset[SequenceBatch]):
     def __getitems__(self, rows: Sequence[int]) -> SequenceBatch:
         """Return the batch of ``rows`` of the target file."""
         index = np.array(rows)
-        ends = self.ends[index]
-        starts = np.maximum(self.starts[index], ends - self.length)
+        events = self._history(index)
         target_ids = torch.from_numpy(self.items[index].astype(np.int64))[:, None]
         seen = [
             _gather(self.histories.item_ids, self.starts[index], self.seen_ends[index]),
@@ -215,18 +228,37 @@ class Targets(Dataset[SequenceBatch]):
         seen_ids = torch.from_numpy(np.concatenate(seen, axis=1))
         return SequenceBatch(
             user_ids=torch.from_numpy(self.users[index].astype(np.int64)),
-            item_ids=torch.from_numpy(_gather(self.histories.item_ids, starts, ends)),
-            domain_ids=torch.from_numpy(_gather(self.histories.domain_ids, starts, ends)),
-            times=torch.from_numpy(_gather(self.histories.times, starts, ends)),
+            item_ids=torch.from_numpy(events.item_ids),
+            domain_ids=torch.from_numpy(events.domain_ids),
+            times=torch.from_numpy(events.times),
             target_ids=target_ids,
             target_domain_ids=torch.from_numpy(self.domains[index].astype(np.int64))[:, None],
             target_weights=torch.ones(target_ids.shape),
-            state_positions=torch.from_numpy(ends - starts - 1)[:, None],
+            state_positions=torch.from_numpy(events.lengths - 1)[:, None],
             disliked_ids=target_ids.new_zeros(len(index), 0),
             seen_ids=seen_ids.masked_fill(seen_ids == target_ids, 0),
             slice_mask=self.slice_mask[index],
             row_ids=torch.from_numpy(index),
         )
+
+    def _history(self, index: Ints) -> Events:
+        """Return what the targets see, oldest first."""
+        starts, ends = self.starts[index], self.ends[index]
+        if self.is_shown is None:
+            return _events(self.histories, np.maximum(starts, ends - self.length), ends)
+        events = _events(self.histories, starts, ends)
+        shown = self.is_shown[self.domains[index][:, None], events.domain_ids]
+        return newest(select(events, shown), self.length)
+
+
+def _events(histories: Histories, starts: Ints, stops: Ints) -> Events:
+    """Return the interactions ``start:stop`` of every row, right-padded."""
+    item_ids, domain_ids, times = (
+        _gather(values, starts, stops)
+        for values in (histories.item_ids, histories.domain_ids, histories.times)
+    )
+    origins = np.where(item_ids > 0, np.arange(item_ids.shape[1]), NEVER)
+    return Events(item_ids, domain_ids, times, origins)
 
 
 def _gather(values: NDArray[Any], starts: Ints, stops: Ints) -> NDArray[Any]:

@@ -1,7 +1,6 @@
 """Behavior logs as batches of histories and targets."""
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -12,9 +11,23 @@ from torch.utils.data import DataLoader
 from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
-from xrec_lightning.data.behavior.augment import AugmentationConfig, Ints
+from xrec_lightning.data.behavior.augment import AugmentationConfig, Mask
+from xrec_lightning.data.behavior.domains import (
+    TestHistory,
+    choose_domains,
+    count_items,
+    keep_domains,
+    show_domains,
+    skip_users_without,
+)
+from xrec_lightning.data.behavior.known import Until, hidden_taken, known_ends
 from xrec_lightning.data.behavior.samplers import Locality, WindowSampler
-from xrec_lightning.data.behavior.sequences import Targets, TrainingWindows, open_histories
+from xrec_lightning.data.behavior.sequences import (
+    Histories,
+    Targets,
+    TrainingWindows,
+    open_histories,
+)
 from xrec_lightning.data.catalog import read_catalog
 from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
 from xrec_lightning.data.errors import InputError
@@ -25,15 +38,12 @@ from xrec_lightning.schema import (
     DOMAIN,
     DOMAIN_INDEX,
     EXTRA_SEEN,
-    HIDDEN,
     HISTORY_END,
     HISTORY_START,
-    IS_HIDDEN,
     ITEM_ID,
     ITEM_INDEX,
     SEEN_END,
     SLICES,
-    SPLIT,
     TEST,
     TIMESTAMP,
     USER_ID,
@@ -41,8 +51,6 @@ from xrec_lightning.schema import (
     VAL,
     slice_column,
 )
-
-Until = Literal["train", "val", "test", "now"]
 
 
 class BehaviorDataModule(LightningDataModule):
@@ -63,6 +71,14 @@ class BehaviorDataModule(LightningDataModule):
         domain_temperature: Above 1, small domains are trained on more often than they occur: in
             proportion to their windows to the power of one over this.
         max_dislikes: A user's last dislikes that are negatives of the user's training targets.
+        train_domains: Domains whose interactions are training targets and whose targets are
+            validated; all by default.
+        history_domains: Domains whose interactions stand in histories; all by default. The same
+            one domain here and in ``train_domains`` makes a single-domain twin.
+        eval_domains: Domains whose targets are tested; ``train_domains`` by default.
+        test_history: What histories of a test show: `trained` the ``history_domains``, `all`
+            domains, or of ``history_domains`` only the `target_domain` or only the `others`. What
+            was seen is no candidate either way; keys of figures say so: ``test[history=others]``.
 
     Raises:
         InputError: If the temperature is not positive.
@@ -81,6 +97,10 @@ class BehaviorDataModule(LightningDataModule):
         locality: Locality = "shuffle",
         domain_temperature: float = 1.0,
         max_dislikes: int = 32,
+        train_domains: list[str] | None = None,
+        history_domains: list[str] | None = None,
+        eval_domains: list[str] | None = None,
+        test_history: TestHistory = "trained",
     ) -> None:
         super().__init__()
         self.prepared = Prepared.open(locate(dataset))
@@ -102,14 +122,18 @@ class BehaviorDataModule(LightningDataModule):
         self.histories = open_histories(self.prepared)
         self.raw_item_ids: pl.Series = self.prepared.items()[ITEM_ID]
         self.raw_user_ids: pl.Series = self.prepared.users()[USER_ID]
+        self.modes = choose_domains(
+            self.prepared.domains, train_domains, history_domains, eval_domains, test_history
+        )
         self.catalog = self._catalog()
 
     @override
     def train_dataloader(self) -> DataLoader[SequenceBatch]:
         trainer = self.trainer
         world_size, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        histories = self._training_histories()
         sampler = WindowSampler(
-            self.histories,
+            histories,
             self.max_seq_len,
             max(1, self.batch_size // world_size),
             self.seed,
@@ -118,26 +142,28 @@ class BehaviorDataModule(LightningDataModule):
             locality=self.locality,
             domain_temperature=self.domain_temperature,
         )
+        hides = [] if self.modes.is_history[1:].all() else [show_domains(self.modes.is_history)]
         windows = TrainingWindows(
-            self.histories,
-            [config.build(self.catalog) for config in self.augmentations],
+            histories,
+            hides + [config.build(self.catalog) for config in self.augmentations],
             length=self.max_seq_len + 1,
             max_dislikes=self.max_dislikes,
+            is_target=self.modes.is_target,
         )
         # The sampler yields whole batches, which the dataset cuts from whole arrays.
         return DataLoader(windows, batch_size=None, sampler=sampler, collate_fn=as_it_is)
 
     @override
     def val_dataloader(self) -> DataLoader[SequenceBatch]:
-        return self._rows(self.prepared.targets(VAL))
+        return self._rows(self._targets(VAL), self.modes.shown_in_training())
 
     @override
     def test_dataloader(self) -> DataLoader[SequenceBatch]:
-        return self._rows(self.prepared.targets(TEST))
+        return self._rows(self._targets(TEST), self.modes.shown_in_test())
 
     @override
     def predict_dataloader(self) -> DataLoader[SequenceBatch]:
-        return self._rows(self.requests())
+        return self._rows(self.requests(), self.modes.shown_in_training())
 
     def requests(self, user_ids: list[str] | None = None) -> pl.DataFrame:
         """Return one row for every user and domain, in the form of a target file.
@@ -155,7 +181,7 @@ class BehaviorDataModule(LightningDataModule):
             if unknown:
                 raise ValueError(f"user {unknown[0]!r} is not in {self.prepared.folder}")
             users = users[self.raw_user_ids.is_in(user_ids).to_numpy()]
-        ends = self._known_ends()[users]
+        ends = known_ends(self.prepared, histories, self.until)[users]
         frame = pl.DataFrame(
             {
                 USER_INDEX: users + 1,
@@ -163,7 +189,7 @@ class BehaviorDataModule(LightningDataModule):
                 HISTORY_START: histories.offsets[:-1][users],
                 HISTORY_END: ends,
                 SEEN_END: ends,
-                EXTRA_SEEN: self._hidden_taken(users, ends),
+                EXTRA_SEEN: hidden_taken(self.prepared, histories, users, ends),
             }
         )
         domains = pl.DataFrame({DOMAIN_INDEX: np.arange(1, len(self.catalog.domains) + 1)})
@@ -173,12 +199,12 @@ class BehaviorDataModule(LightningDataModule):
 
     def request_batch(self, requests: pl.DataFrame) -> SequenceBatch:
         """Return the batch of rows made by `requests`."""
-        rows = Targets(self.histories, requests, self.max_seq_len)
+        rows = self._dataset(requests, self.modes.shown_in_training())
         return rows.__getitems__(range(len(rows)))
 
     def describe_targets(self, split: str, row_ids: Tensor) -> pl.DataFrame:
         """Return user, domain, item, time and slices of targets, in the order of ``row_ids``."""
-        targets = self.prepared.targets(split)[row_ids.cpu().numpy()]
+        targets = self._targets(split)[row_ids.cpu().numpy()]
         domains = pl.Series(self.catalog.domains, dtype=pl.String)
         return targets.select(
             self.raw_user_ids.gather(targets[USER_INDEX] - 1).alias(USER_ID),
@@ -189,7 +215,11 @@ class BehaviorDataModule(LightningDataModule):
         )
 
     def _catalog(self) -> Catalog:
-        catalog = read_catalog(self.prepared)
+        catalog = read_catalog(self.prepared)._replace(test_history=self.modes.test_label)
+        if self.modes.is_limited:
+            kept = keep_domains(self.histories, self.modes.is_kept)
+            counts = torch.from_numpy(count_items(kept, catalog.num_items))
+            catalog = catalog._replace(train_counts=counts)
         if self.store is None:
             return catalog
         rows = self.store.vectors("item", self.raw_item_ids.to_list()).float()
@@ -198,42 +228,27 @@ class BehaviorDataModule(LightningDataModule):
             fingerprint=f"{catalog.fingerprint}+{self.store.fingerprint}",
         )
 
-    def _known_ends(self) -> Ints:
-        """Return the flat position at which each user's known history ends, shape ``(U,)``."""
-        if self.until == "now":
-            return self.histories.offsets[1:]
-        ends = np.array(self.histories.train_ends)
-        if self.until in (VAL, TEST):
-            self._move(ends, self._own_targets(VAL), HISTORY_END)
-        if self.until == TEST:
-            # What a validation target leaves behind is known, where no test target says better.
-            self._move(ends, self._own_targets(VAL), SEEN_END)
-            self._move(ends, self._own_targets(TEST), HISTORY_END)
-        return ends
+    def _targets(self, split: str) -> pl.DataFrame:
+        """Return the targets that are validated or tested, one a row."""
+        mask = self.modes.is_target if split == VAL else self.modes.is_tested
+        targets = self.prepared.targets(split)
+        if mask[1:].all():
+            return targets
+        return targets.filter(pl.col(DOMAIN_INDEX).is_in(np.flatnonzero(mask)))
 
-    def _own_targets(self, split: str) -> pl.DataFrame:
-        """Return each user's first target that is not hidden."""
-        targets = self.prepared.targets(split).filter(~pl.col(IS_HIDDEN))
-        return targets.group_by(USER_INDEX).agg(pl.col(HISTORY_END, SEEN_END).min())
-
-    @staticmethod
-    def _move(ends: Ints, targets: pl.DataFrame, column: str) -> None:
-        """Set the ends of the users that have a target."""
-        ends[targets[USER_INDEX].to_numpy() - 1] = targets[column].to_numpy()
-
-    def _hidden_taken(self, users: Ints, ends: Ints) -> pl.Series:
-        """Return the hidden items that each of ``users`` took before the end of what is known."""
+    def _training_histories(self) -> Histories:
+        """Return the interactions that training sees, those of users without a target left out."""
         histories = self.histories
-        is_all = ends >= histories.offsets[1:][users]
-        next_times = histories.times[np.minimum(ends, len(histories.times) - 1)]
-        cuts = np.where(is_all, np.iinfo(np.int64).max, next_times)
-        asked = pl.DataFrame({USER_INDEX: users + 1, "cut": cuts}).cast({USER_INDEX: pl.Int32})
-        hidden = self.prepared.interactions().filter(pl.col(SPLIT) == HIDDEN).collect()
-        taken = asked.join(hidden, on=USER_INDEX).filter(pl.col(TIMESTAMP) < pl.col("cut"))
-        lists = taken.group_by(USER_INDEX).agg(pl.col(ITEM_INDEX))
-        joined = asked.join(lists, on=USER_INDEX, how="left", maintain_order="left")
-        return joined[ITEM_INDEX].fill_null([]).alias(EXTRA_SEEN)
+        if self.modes.is_limited:
+            histories = keep_domains(histories, self.modes.is_kept)
+        if self.modes.is_target[1:].all():
+            return histories
+        return skip_users_without(histories, self.modes.is_target)
 
-    def _rows(self, targets: pl.DataFrame) -> DataLoader[SequenceBatch]:
-        rows = Targets(self.histories, targets, self.max_seq_len)
+    def _rows(self, targets: pl.DataFrame, is_shown: Mask) -> DataLoader[SequenceBatch]:
+        rows = self._dataset(targets, is_shown)
         return loader_in_order(rows, self.eval_batch_size, self.trainer)
+
+    def _dataset(self, targets: pl.DataFrame, is_shown: Mask) -> Targets:
+        shown = None if is_shown[1:, 1:].all() else is_shown
+        return Targets(self.histories, targets, self.max_seq_len, shown)
