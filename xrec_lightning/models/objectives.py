@@ -85,6 +85,8 @@ class LossConfig(ABC):
 
     needs_all: ClassVar[bool] = False
     """Whether all trained items of the domain are negatives, whatever ``num_negatives`` says."""
+    is_blockwise: ClassVar[bool] = False
+    """Whether it never holds the logits of all targets and negatives at once."""
 
     @abstractmethod
     def losses(self, comparison: Comparison) -> Tensor:
@@ -116,6 +118,7 @@ class ChunkedSoftmaxLossConfig(LossConfig):
     """The same loss a block of logits at a time: memory for one block, logits computed twice."""
 
     needs_all: ClassVar[bool] = True
+    is_blockwise: ClassVar[bool] = True
 
     block_size: int = 512
     """Targets and items of a block; it holds the square of it."""

@@ -1,12 +1,13 @@
 """Train the fusion recommender."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, cast
+from functools import partial
+from typing import cast
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from typing_extensions import override
 
@@ -21,25 +22,15 @@ from xrec_lightning.models.calibration import (
 from xrec_lightning.models.channels.base import ChannelConfig
 from xrec_lightning.models.fusion import FusionScorer
 from xrec_lightning.models.negatives import NegativesConfig, UniformNegativesConfig
-from xrec_lightning.models.objectives import Comparison, LossConfig, SampledSoftmaxLossConfig
+from xrec_lightning.models.objectives import LossConfig, SampledSoftmaxLossConfig
+from xrec_lightning.models.regularizers.base import RegularizerConfig
+from xrec_lightning.models.training_pass import (
+    DomainTargets,
+    TrainingStep,
+    relative_weights,
+    training_pass,
+)
 from xrec_lightning.modules.ranking import RankingModule
-
-
-class _DomainTargets(NamedTuple):
-    """The targets of a batch in one domain and what they are told apart from."""
-
-    is_here: Tensor
-    """Shape ``(B, P)``."""
-    target_ids: Tensor
-    """Shape ``(T,)``."""
-    negative_ids: Tensor
-    """Shape ``(S,)``."""
-    log_expected: Tensor | None
-    """Correction of the negatives, shape ``(S,)``."""
-    num_candidates: int
-    """Items that the negatives are drawn from."""
-    is_no_dislike: Tensor | None
-    """Dislikes that do not count for a target, shape ``(T, K)``."""
 
 
 class FusionRecommender(RankingModule):
@@ -56,6 +47,7 @@ class FusionRecommender(RankingModule):
             as a negative of the user's own targets in its domain.
         loss: What is trained on targets and negatives; the sampled softmax by default. With a loss
             over all items of the domain, ``num_negatives`` has no say.
+        regularizers: Terms that are added to the loss; none by default.
         temperature: Temperature of the cosine logits before training.
         popularity_prior: Bias of an item before training, for each unit of the logarithm of its
             training events plus one; helps where training is short.
@@ -80,6 +72,7 @@ class FusionRecommender(RankingModule):
         num_negatives: int = 512,
         negatives: NegativesConfig | None = None,
         loss: LossConfig | None = None,
+        regularizers: list[RegularizerConfig] | None = None,
         temperature: float = 0.07,
         popularity_prior: float = 0.0,
         calibration_targets: int = 2048,
@@ -99,6 +92,9 @@ class FusionRecommender(RankingModule):
                 )
             num_negatives = catalog.num_items
         self.negatives = (negatives or UniformNegativesConfig()).build(catalog, num_negatives)
+        self.regularizers = nn.ModuleList(
+            config.build(catalog, self.scorer, self.loss) for config in regularizers or []
+        )
         self.calibration_targets = calibration_targets
         self.cold_tolerance = cold_tolerance
         self.optimizer = optimizer
@@ -111,47 +107,32 @@ class FusionRecommender(RankingModule):
 
     @override
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
-        losses = self.losses(batch)
-        count = max(1, losses.size(1))  # windows of one basket hold no target
-        means = (losses * self._relative_weights(batch)).sum(dim=1) / count
+        step = self._step(batch)
+        count = max(1, step.first.losses.size(1))
+        means = step.means(step.first.losses)
         names = [channel.name for channel in self.scorer.channel_list()]
         for name, mean in zip(names, means, strict=True):
             self.log(f"train/loss/{name}", mean, batch_size=count)
         loss = means.sum()
+        for regularizer in self.regularizers:
+            term = regularizer(step)
+            self.log(f"train/{regularizer.name}", term, batch_size=count)
+            loss = loss + term
         self.log("train/loss", loss, batch_size=count, prog_bar=True)
         return loss
 
     def losses(self, batch: SequenceBatch) -> Tensor:
         """Return the loss of every channel and target, one domain after the other, ``(C, T)``."""
-        domains = range(1, len(self.catalog.domains) + 1)
-        targets = [self._domain_targets(batch, domain) for domain in domains]
-        rows = []
-        for index, channel in enumerate(self.scorer.channel_list()):
-            queries = channel.queries(batch) * self.scorer.log_scales[index].exp()
-            keys, bias = channel.keys(), self.scorer.bias
-            disliked_logits = None
-            if batch.disliked_ids.size(1) > 0:
-                disliked_logits = queries @ keys[batch.disliked_ids].transpose(1, 2)
-                disliked_logits = disliked_logits + bias[batch.disliked_ids][:, None]  # (B, P, K)
-            losses = [queries.flatten()[:0]]  # keeps the graph when no target is there
-            for each in targets:
-                disliked = None if disliked_logits is None else disliked_logits[each.is_here]
-                comparison = Comparison(
-                    queries=queries[each.is_here],
-                    keys=keys,
-                    bias=bias,
-                    target_ids=each.target_ids,
-                    negative_ids=each.negative_ids,
-                    log_expected=each.log_expected,
-                    num_candidates=each.num_candidates,
-                    disliked_logits=disliked,
-                    is_no_dislike=each.is_no_dislike,
-                )
-                losses.append(self.loss.losses(comparison))
-            rows.append(torch.cat(losses))
-        return torch.stack(rows)
+        return self._step(batch).first.losses
 
-    def _domain_targets(self, batch: SequenceBatch, domain: int) -> _DomainTargets:
+    def _step(self, batch: SequenceBatch) -> TrainingStep:
+        num_domains = len(self.catalog.domains)
+        targets = [self._domain_targets(batch, domain + 1) for domain in range(num_domains)]
+        again = partial(training_pass, self.scorer, self.loss, batch, targets)
+        weights = relative_weights(batch, num_domains)
+        return TrainingStep(self.scorer, batch, again(), weights, again)
+
+    def _domain_targets(self, batch: SequenceBatch, domain: int) -> DomainTargets:
         is_here = batch.target_domain_ids == domain
         target_ids = batch.target_ids[is_here]
         negative_ids, log_expected = self.negatives.sample(domain, target_ids)
@@ -160,7 +141,7 @@ class FusionRecommender(RankingModule):
             disliked_ids = batch.disliked_ids[is_here.nonzero()[:, 0]]  # (T, K)
             is_no_dislike = ~self.is_candidate[domain][disliked_ids]
             is_no_dislike |= disliked_ids == target_ids[:, None]
-        return _DomainTargets(
+        return DomainTargets(
             is_here=is_here,
             target_ids=target_ids,
             negative_ids=negative_ids.to(target_ids.device),
@@ -168,14 +149,6 @@ class FusionRecommender(RankingModule):
             num_candidates=len(self.negatives.pools[domain - 1]),
             is_no_dislike=is_no_dislike,
         )
-
-    def _relative_weights(self, batch: SequenceBatch) -> Tensor:
-        """Return the weights of the targets, 1 on average, in the order of `losses`, ``(T,)``."""
-        domains = range(1, len(self.catalog.domains) + 1)
-        weights = torch.cat(
-            [batch.target_weights[batch.target_domain_ids == domain] for domain in domains]
-        )
-        return weights * (len(weights) / weights.sum().clamp_min(1e-12))
 
     @override
     def scores(self, batch: SequenceBatch) -> Tensor:

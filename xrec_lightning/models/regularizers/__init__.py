@@ -1,0 +1,1 @@
+"""Terms that are added to the training loss of the fusion recommender, one file each."""
