@@ -1,6 +1,7 @@
 """``xrec report``."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,17 @@ def test_bad_arguments_are_refused(
 ) -> None:
     assert main(["report", *arguments]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_seeds_are_one_row_and_twins_a_table(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(2):
+        shutil.copytree(runs["sequence"], tmp_path / f"seed_{seed}")
+    arguments = [f"knowledge={runs['knowledge']}", f"sequence={tmp_path}/seed_*"]
+    assert main(["report", *arguments, "--twins", f"tea={runs['knowledge']}"]) == 0
+    output = capsys.readouterr().out
+    assert "± 0.0000" in output
+    assert "NDCG@10 of sequence less that of the twin" in output
+    assert main(["report", f"both={runs['knowledge']},{runs['sequence']}"]) == 1
+    assert "are no seeds of one model: model.init_args.channels[0]" in capsys.readouterr().err

@@ -144,3 +144,33 @@ def test_the_comparison_file_holds_the_metrics_of_each_run(tmp_path: Path) -> No
     }
     with pytest.raises(FileNotFoundError, match="xrec test"):
         write_comparison({"none": tmp_path / "none"}, tmp_path / "comparison.json")
+
+
+def test_seeds_are_one_row_of_means(tmp_path: Path, left: Path) -> None:
+    seeds = [write_run(tmp_path / "0", [1, 50] * 30), write_run(tmp_path / "1", [50, 50] * 30)]
+    table = comparison_table({"sequence": left, "fused": seeds}, "sequence")
+    row = table.filter(model="fused", slice="all").row(0, named=True)
+    # NDCG@10 overall is 1/2 with one seed and 0 with the other.
+    assert (row["value"], row["seeds"]) == (0.25, 2)
+    assert row["std"] == pytest.approx(0.5 / 2**0.5)
+    assert table.filter(model="sequence")["std"].null_count() == 4
+    # The left one has rank 3 where the seeds have 1 and 50: on their mean it loses nowhere.
+    assert (row["difference"], row["low"], row["high"]) == (0, 0, 0)
+    single = compare_runs(left, seeds[0]).table.filter(metric="hr@10", slice="kitchen")
+    assert single["std"].to_list() == [None]
+
+
+def test_a_twin_is_compared_in_its_domain_alone(tmp_path: Path, left: Path, right: Path) -> None:
+    rows = pl.read_parquet(right / "per_user.parquet").filter(domain="grocery")
+    rows.write_parquet(right / "per_user.parquet")
+    comparison = compare_runs(left, right)
+    assert comparison.domains == ("grocery",)
+    assert comparison.table["num_targets"].max() == 30
+    (remark,) = comparison.remarks
+    assert remark.startswith("compared on the 30 targets of grocery alone: one of the runs was")
+    assert compare_runs(right, left).remarks == comparison.remarks
+    table = comparison_table({"joint": left, "twin": right}, "joint")
+    assert table.filter(model="twin")["slice"].to_list() == ["grocery"]
+    rows.head(20).write_parquet(right / "per_user.parquet")
+    with pytest.raises(ValueError, match="30 and 20, of which 20 are shared"):
+        compare_runs(left, right)

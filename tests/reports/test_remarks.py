@@ -26,14 +26,18 @@ def write_figures(folder: Path, protocol: str | None, stage: str = "test") -> Pa
     [
         (FIRST, "test", (FIRST, "shuffle")),
         (FIRST, "test[ties=file]", (FIRST, "file")),
+        (FIRST, "test[ties=file,history=others]", (FIRST, "file", "others")),
+        (FIRST, "test[history=all]", (FIRST, "shuffle", "all")),
         (None, "test", ("", "shuffle")),
     ],
 )
 def test_figures_are_read_without_their_stage(
-    tmp_path: Path, protocol: str | None, stage: str, expected: tuple[str, str]
+    tmp_path: Path, protocol: str | None, stage: str, expected: tuple[str, ...]
 ) -> None:
     figures = read_figures(write_figures(tmp_path / "run", protocol, stage))
-    assert figures == RunFigures(*expected, {"ndcg@10": 0.5, "ndcg@10/cold": None})
+    protocol_found, ties, *history = expected
+    values = {"ndcg@10": 0.5, "ndcg@10/cold": None}
+    assert figures == RunFigures(protocol_found, ties, values, *history)
 
 
 def test_an_untested_run_is_refused(tmp_path: Path) -> None:
@@ -61,3 +65,10 @@ def test_a_folder_is_named_with_its_protocol(tmp_path: Path) -> None:
     folder = write_figures(tmp_path / "a", FIRST)
     assert name_with_protocol(folder) == f"{folder} (protocol aaaaaaaaaaaa)"
     assert name_with_protocol(tmp_path) == str(tmp_path)
+
+
+def test_hidden_histories_are_told(tmp_path: Path) -> None:
+    runs = {"a": write_figures(tmp_path / "a", FIRST, "test[history=others]")}
+    assert list_remarks(runs) == (
+        "history: others (a): histories of this test did not show what the model was trained on",
+    )

@@ -4,7 +4,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from xrec_lightning.reports.run_report import write_report
+from xrec_lightning.reports.run_report import transfer_block, write_report
+from xrec_lightning.reports.transfer import transfer_table
 from xrec_lightning.schema import BUCKETS, slice_column
 
 
@@ -121,3 +122,16 @@ def test_an_untested_run_leaves_the_old_report(tmp_path: Path, runs: dict[str, P
     with pytest.raises(FileNotFoundError, match="xrec test"):
         write_report({**runs, "none": tmp_path / "none"}, path)
     assert path.read_text() == "old"
+
+
+def test_seeds_and_twins_are_shown(tmp_path: Path, runs: dict[str, Path]) -> None:
+    again = write_run(tmp_path / "f2", [2, 2] * 20, trains=False)
+    twin = write_run(tmp_path / "twin", [2, 2] * 20, trains=False)
+    gains = transfer_table(runs["popularity"], {"kitchen": twin}, num_resamples=50)
+    rows = {"sequence": runs["sequence"], "fused": [runs["fused"], again]}
+    write_report(rows, tmp_path / "report.html", more=[transfer_block(gains, "popularity")])
+    html = (tmp_path / "report.html").read_text()
+    assert "What popularity gains over single-domain twins" in html
+    assert '<td>kitchen<small class="bad">negative transfer</small></td>' in html
+    assert '<small class="">± 0.0000</small>' in html  # equal figures of both seeds
+    assert " ± " in next(line for line in html.splitlines() if "<td>fused</td>" in line)

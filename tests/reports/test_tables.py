@@ -7,7 +7,12 @@ from rich.console import Console
 from rich.table import Table
 
 from xrec_lightning.reports.compare import Comparison
-from xrec_lightning.reports.tables import gain_color, render_comparison, render_models
+from xrec_lightning.reports.tables import (
+    gain_color,
+    render_comparison,
+    render_models,
+    render_transfer,
+)
 
 COMPARISON = Comparison(
     "runs/left",
@@ -80,3 +85,24 @@ def test_models_are_rows_and_slices_columns() -> None:
     assert "0.0251" in lines[fused]
     assert "+0.0010" in lines[fused + 1]
     assert sum("+0.0000" in line for line in lines) == 0  # the baseline has no interval
+
+
+def test_a_model_without_a_slice_leaves_its_cell_empty() -> None:
+    spread = MODELS.with_columns(std=pl.Series([None, None, 0.0012, 0.5]))
+    lines = print_table(
+        render_models(spread.filter(~pl.Series([0, 0, 1, 0]).cast(bool)), "sequence")
+    )
+    cells = next(line for line in lines if "fused" in line).split("│")
+    assert [cell.strip() for cell in cells[1:4]] == ["fused", "", "0.0100 ± 0.5000"]
+
+
+def test_transfer_flags_what_harms() -> None:
+    row = {"slice": "all", "num_targets": 5000, "twin": 0.02, "joint": 0.03, "difference": 0.01}
+    row |= {"low": 0.005, "high": 0.015, "gain": 0.5, "negative": False}
+    worse = {"domain": "kitchen", "low": -0.02, "high": -0.01, "gain": None, "negative": True}
+    table = pl.DataFrame([{"domain": "grocery", **row}, {**row, **worse}])
+    lines = print_table(render_transfer(table, "fused"))
+    grocery = next(line for line in lines if "grocery" in line)
+    assert "+50.0%" in grocery
+    assert "5,000" in grocery
+    assert [line.split("│")[1].strip() for line in lines if "negative" in line] == ["kitchen"]

@@ -7,29 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 
 from xrec_lightning.atomic import write_text
-from xrec_lightning.callbacks.rank_writer import METRICS_FILE, NUM_CANDIDATES, PER_USER_FILE, RANK
+from xrec_lightning.callbacks.rank_writer import RANK
 from xrec_lightning.metrics.bootstrap import paired_bootstrap
 from xrec_lightning.metrics.ranking import NDCG, RankMetric, default_metrics
-from xrec_lightning.reports.remarks import list_remarks, name_with_protocol
-from xrec_lightning.schema import (
-    COLD,
-    DOMAIN,
-    ITEM_ID,
-    SLICES,
-    TAIL,
-    TIMESTAMP,
-    USER_ID,
-    WARM,
-    slice_column,
+from xrec_lightning.reports.ranks import (
+    ALL,
+    in_domains,
+    pair_ranks,
+    read_ranks,
+    seed_values,
+    shared_domains,
+    slice_members,
+    user_clusters,
 )
+from xrec_lightning.reports.remarks import list_remarks
+from xrec_lightning.reports.seeds import Runs, merge_figures, name_runs
+from xrec_lightning.schema import COLD, DOMAIN, SLICES, TAIL, WARM, slice_column
 
-ALL = "all"
-TARGET_KEYS = (USER_ID, DOMAIN, ITEM_ID, TIMESTAMP)
-OCCURRENCE = "occurrence"
 MAIN_METRIC = NDCG(10)
 
 
@@ -42,8 +39,9 @@ class Comparison:
     right: str
     """Folder of the run whose gain is measured."""
     table: pl.DataFrame
-    """One row a metric and slice: metric, slice, num_targets, left, right, difference (right less
-    left), low and high (its 95 % interval)."""
+    """One row a metric and slice: metric, slice, num_targets, left, right, std (of the right one
+    over its seeds) and seeds (their number), difference (right less left), low and high (its 95 %
+    interval)."""
     domains: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     """What must be known of the comparison: believed ties, unlike protocols."""
@@ -70,15 +68,16 @@ class Comparison:
 
 
 def compare_runs(
-    left: Path, right: Path, *, num_resamples: int = 2000, seed: int = 0
+    left: Runs, right: Runs, *, num_resamples: int = 2000, seed: int = 0
 ) -> Comparison:
     """Return the difference of every metric on every slice, with its interval.
 
-    Targets of one user are drawn together.
+    Targets of one user are drawn together; of several seeds, a target's mean counts. Where one run
+    was tested in more domains than the other, the shared ones are compared and a remark says so.
 
     Args:
-        left: Run folder that is compared against.
-        right: Run folder whose gain is measured.
+        left: Run folder that is compared against, or those of several seeds.
+        right: Run folder whose gain is measured, or those of several seeds.
         num_resamples: Draws of the bootstrap.
         seed: Seed of the draws.
 
@@ -86,17 +85,21 @@ def compare_runs(
         FileNotFoundError: If a folder holds no ranks.
         ValueError: If the runs were tested on different targets or candidates.
     """
-    left_rows = read_ranks(left)
-    pairs = _pair(left_rows, read_ranks(right), left, right)
-    domains = tuple(left_rows[DOMAIN].unique().sort())
+    pairs, shared = _pair(read_ranks(left), read_ranks(right), left, right)
+    domains = tuple(pairs[DOMAIN].unique().sort())
     names = [ALL, *domains, *(name for name in SLICES if slice_column(name) in pairs.columns)]
     table = _difference_table(pairs, names, default_metrics(), num_resamples, seed)
-    remarks = list_remarks({str(left): left, str(right): right})
-    return Comparison(str(left), str(right), table, domains, remarks)
+    remarks = list_remarks({name_runs(left): left, name_runs(right): right})
+    if shared is not None:
+        remarks += (
+            f"compared on the {pairs.height:,} targets of {', '.join(shared)} alone: one of the "
+            "runs was tested in no other domain",
+        )
+    return Comparison(name_runs(left), name_runs(right), table, domains, remarks)
 
 
 def comparison_table(
-    runs: Mapping[str, Path],
+    runs: Mapping[str, Runs],
     baseline: str,
     *,
     slices: Sequence[str] = (WARM, TAIL, COLD),
@@ -106,7 +109,7 @@ def comparison_table(
     """Return NDCG@10 of several models overall, in each domain and in some slices.
 
     Args:
-        runs: Run folder of each model.
+        runs: Run folder of each model, or those of its seeds.
         baseline: Model in ``runs`` that the others are compared with.
         slices: Names of the slices.
         num_resamples: Draws of the bootstrap.
@@ -114,8 +117,9 @@ def comparison_table(
 
     Returns:
         One row a model and slice, models in the order of ``runs``: model, slice, num_targets,
-        value, difference (to the baseline), low and high (its 95 % interval). Slices without a
-        target have no row.
+        value, std (over the seeds, null of one), seeds (their number), difference (to the
+        baseline), low and high (its 95 % interval). Slices without a target have no row; a model
+        that was tested in some domains of the baseline only has rows for those domains alone.
 
     Raises:
         FileNotFoundError: If a folder holds no ranks.
@@ -127,15 +131,18 @@ def comparison_table(
     base_rows = read_ranks(runs[baseline])
     names = [ALL, *base_rows[DOMAIN].unique().sort(), *slices]
     tables = []
-    for model, folder in runs.items():
-        pairs = _pair(base_rows, read_ranks(folder), runs[baseline], folder)
-        table = _difference_table(pairs, names, [MAIN_METRIC], num_resamples, seed)
+    for model, run in runs.items():
+        pairs, shared = _pair(base_rows, read_ranks(run), runs[baseline], run)
+        shown = names if shared is None else list(shared)
+        table = _difference_table(pairs, shown, [MAIN_METRIC], num_resamples, seed)
         tables.append(
             table.select(
                 pl.lit(model).alias("model"),
                 "slice",
                 "num_targets",
                 pl.col("right").alias("value"),
+                "std",
+                "seeds",
                 "difference",
                 "low",
                 "high",
@@ -144,59 +151,26 @@ def comparison_table(
     return pl.concat(tables)
 
 
-def write_comparison(runs: Mapping[str, Path], path: Path) -> None:
+def write_comparison(runs: Mapping[str, Runs], path: Path) -> None:
     """Write the flat metrics of each run, one object a model, as JSON.
+
+    Of several seeds, they are means, with the deviation of each ``key`` as ``key/std``.
 
     Raises:
         FileNotFoundError: If a run was not tested.
     """
-    metrics = {}
-    for model, folder in runs.items():
-        file = folder / METRICS_FILE
-        if not file.is_file():
-            raise FileNotFoundError(f"{file} does not exist: test the run first (`xrec test`)")
-        metrics[model] = json.loads(file.read_text(encoding="utf-8"))
+    metrics = {model: merge_figures(run) for model, run in runs.items()}
     write_text(json.dumps(metrics, indent=2) + "\n", path)
 
 
-def read_ranks(folder: Path) -> pl.DataFrame:
-    """Return the ranks that a test wrote into a run folder.
-
-    Raises:
-        FileNotFoundError: If there are none.
-    """
-    file = folder / PER_USER_FILE
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} does not exist: test the run first (`xrec test`)")
-    # Where repeats are kept, one target may occur twice.
-    return pl.read_parquet(file).with_columns(
-        pl.int_range(pl.len()).over(TARGET_KEYS).alias(OCCURRENCE)
-    )
-
-
 def _pair(
-    left: pl.DataFrame, right: pl.DataFrame, left_folder: Path, right_folder: Path
-) -> pl.DataFrame:
-    """Return the left rows with the ranks of the right ones as ``rank_right``."""
-    keys = [*TARGET_KEYS, OCCURRENCE]
-    figures = right.select(*keys, RANK, NUM_CANDIDATES)
-    pairs = left.join(figures, on=keys, how="inner", maintain_order="left")
-    left_name, right_name = name_with_protocol(left_folder), name_with_protocol(right_folder)
-    if not left.height == right.height == pairs.height:
-        raise ValueError(
-            f"{left_name} and {right_name} were tested on different targets: {left.height:,} and "
-            f"{right.height:,}, of which {pairs.height:,} are shared; test both on one prepared "
-            "data set"
-        )
-    differ = pairs.filter(pl.col(NUM_CANDIDATES) != pl.col(f"{NUM_CANDIDATES}_right"))
-    if differ.height:
-        first = differ.row(0, named=True)
-        raise ValueError(
-            f"{left_name} and {right_name} ranked different candidates for {differ.height:,} "
-            f"targets, such as {first[NUM_CANDIDATES]:,} and {first[NUM_CANDIDATES + '_right']:,} "
-            f"for user {first[USER_ID]!r}; test both on one prepared data set"
-        )
-    return pairs
+    left: pl.DataFrame, right: pl.DataFrame, left_run: Runs, right_run: Runs
+) -> tuple[pl.DataFrame, tuple[str, ...] | None]:
+    """Return the paired targets, and the domains that they are limited to, if they are."""
+    shared = shared_domains(left, right)
+    if shared is not None:
+        left, right = in_domains(left, shared), in_domains(right, shared)
+    return pair_ranks(left, right, left_run, right_run), shared
 
 
 def _difference_table(
@@ -206,12 +180,13 @@ def _difference_table(
     num_resamples: int,
     seed: int,
 ) -> pl.DataFrame:
-    left, right = _values(pairs[RANK], metrics), _values(pairs[f"{RANK}_right"], metrics)  # (B, M)
-    mask = np.stack([_members(pairs, name) for name in names], axis=1)
+    seeds = seed_values(pairs[f"{RANK}_right"], metrics)  # (B, S, M)
+    left, right = seed_values(pairs[RANK], metrics).mean(axis=1), seeds.mean(axis=1)  # (B, M)
+    mask = np.stack([slice_members(pairs, name) for name in names], axis=1)
     intervals = paired_bootstrap(
         right - left,
         mask,
-        pairs[USER_ID].rank("dense").to_numpy().astype(np.int64),
+        user_clusters(pairs),
         num_resamples=num_resamples,
         seed=seed,
     )
@@ -223,6 +198,8 @@ def _difference_table(
                 "num_targets": int(mask[:, row].sum()),
                 "left": float(left[mask[:, row], column].mean()),
                 "right": float(right[mask[:, row], column].mean()),
+                "std": _deviation(seeds[mask[:, row], :, column]),
+                "seeds": seeds.shape[1],
                 "difference": float(intervals.means[row, column]),
                 "low": float(intervals.lows[row, column]),
                 "high": float(intervals.highs[row, column]),
@@ -230,22 +207,11 @@ def _difference_table(
             for column, metric in enumerate(metrics)
             for row, name in enumerate(names)
             if mask[:, row].any()
-        ]
+        ],
+        schema_overrides={"std": pl.Float64},
     )
 
 
-def _values(ranks: pl.Series, metrics: list[RankMetric]) -> NDArray[np.float64]:
-    tensor = torch.from_numpy(ranks.to_numpy().astype(np.float64))
-    return torch.stack([metric.values(tensor) for metric in metrics], dim=1).numpy()
-
-
-def _members(pairs: pl.DataFrame, name: str) -> NDArray[np.bool_]:
-    if name == ALL:
-        return np.ones(pairs.height, dtype=bool)
-    if name in SLICES:
-        column = slice_column(name)
-        is_member = (
-            pairs[column] if column in pairs.columns else pl.repeat(False, pairs.height, eager=True)
-        )
-        return is_member.to_numpy()
-    return (pairs[DOMAIN] == name).to_numpy()
+def _deviation(values: NDArray[np.float64]) -> float | None:
+    """Return the sample standard deviation over seeds of a mean over targets, ``(B, S)``."""
+    return float(values.mean(axis=0).std(ddof=1)) if values.shape[1] > 1 else None

@@ -1,11 +1,10 @@
 """What the files of tested runs say of how they were tested, as remarks beside their figures."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from xrec_lightning.callbacks.rank_writer import METRICS_FILE, PROTOCOL
+from xrec_lightning.reports.seeds import Runs, folders_of, merge_figures, name_runs
 from xrec_lightning.schema import TEST
 
 _DIGEST_SHOWN = 12
@@ -20,33 +19,36 @@ class RunFigures(NamedTuple):
     """`file` where the order of the file within equal times was believed, else `shuffle`."""
     values: dict[str, float | None]
     """Figures by key, less its stage: `ndcg@10/cold`."""
+    history: str = ""
+    """What the histories showed, where it is not what the model was trained on."""
 
 
-def read_figures(folder: Path) -> RunFigures:
-    """Return the figures that a test wrote into a run folder.
+def read_figures(runs: Runs) -> RunFigures:
+    """Return the figures that tests wrote, of several seeds as `merge_figures` does.
 
     Raises:
         FileNotFoundError: If there are none.
     """
-    file = folder / METRICS_FILE
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} does not exist: test the run first (`xrec test`)")
-    content = json.loads(file.read_text(encoding="utf-8"))
+    content = merge_figures(runs)
     protocol = content.pop(PROTOCOL, "")
     stages = {key.partition("/")[0] for key in content} - {TEST}
-    ties = {stage.removeprefix(f"{TEST}[ties=").removesuffix("]") for stage in stages}
+    unusual = [stage.removeprefix(f"{TEST}[").removesuffix("]") for stage in stages]
+    settings = dict(each.split("=") for stage in unusual for each in stage.split(",") if each)
     values = {key.partition("/")[2]: value for key, value in content.items()}
-    return RunFigures(protocol, next(iter(ties), "shuffle"), values)
+    return RunFigures(
+        protocol, settings.get("ties", "shuffle"), values, settings.get("history", "")
+    )
 
 
-def name_with_protocol(folder: Path) -> str:
+def name_with_protocol(runs: Runs) -> str:
     """Return the name of a run folder, with the protocol that it was tested under, if it tells."""
-    protocol = _protocols({str(folder): folder}).get(str(folder))
-    return f"{folder} (protocol {protocol})" if protocol else str(folder)
+    name = name_runs(runs)
+    protocol = _protocols({name: runs}).get(name)
+    return f"{name} (protocol {protocol})" if protocol else name
 
 
-def list_remarks(runs: Mapping[str, Path]) -> tuple[str, ...]:
-    """Return what must be known of a comparison of runs: believed ties, unlike protocols.
+def list_remarks(runs: Mapping[str, Runs]) -> tuple[str, ...]:
+    """Return what must be known of a comparison: believed ties, hidden histories, protocols.
 
     Args:
         runs: Folder of each run, by the name under which it is shown; a run without a file of
@@ -59,6 +61,12 @@ def list_remarks(runs: Mapping[str, Path]) -> tuple[str, ...]:
             f"ties: file ({', '.join(believing)}): the order of the file within equal times was "
             "taken for the true one; do not compare with figures of shuffled ties"
         )
+    for name, figures in _known(runs).items():
+        if figures.history:
+            remarks.append(
+                f"history: {figures.history} ({name}): histories of this test did not show what "
+                "the model was trained on"
+            )
     protocols = _protocols(runs)
     if len(set(protocols.values())) > 1:
         each = ", ".join(f"{name} {protocol}" for name, protocol in protocols.items())
@@ -66,14 +74,14 @@ def list_remarks(runs: Mapping[str, Path]) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def _protocols(runs: Mapping[str, Path]) -> dict[str, str]:
+def _protocols(runs: Mapping[str, Runs]) -> dict[str, str]:
     known = {name: figures.protocol[:_DIGEST_SHOWN] for name, figures in _known(runs).items()}
     return {name: protocol for name, protocol in known.items() if protocol}
 
 
-def _known(runs: Mapping[str, Path]) -> dict[str, RunFigures]:
+def _known(runs: Mapping[str, Runs]) -> dict[str, RunFigures]:
     return {
-        name: read_figures(folder)
-        for name, folder in runs.items()
-        if (folder / METRICS_FILE).is_file()
+        name: read_figures(run)
+        for name, run in runs.items()
+        if all((folder / METRICS_FILE).is_file() for folder in folders_of(run))
     }

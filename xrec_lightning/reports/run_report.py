@@ -1,6 +1,6 @@
 """The HTML report of several tested runs: tables, plots and example recommendations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import polars as pl
 from xrec_lightning.atomic import write_text
 from xrec_lightning.callbacks.prediction_writer import RANK
 from xrec_lightning.metrics.ranking import default_metrics
-from xrec_lightning.reports.compare import ALL, MAIN_METRIC, comparison_table
+from xrec_lightning.reports.compare import MAIN_METRIC, comparison_table
 from xrec_lightning.reports.page import Cell, cards, details, figure, page, section, table
 from xrec_lightning.reports.plots import (
     learning_curves,
@@ -17,7 +17,10 @@ from xrec_lightning.reports.plots import (
     read_curve,
     slice_bars,
 )
+from xrec_lightning.reports.ranks import ALL
 from xrec_lightning.reports.remarks import list_remarks, read_figures
+from xrec_lightning.reports.seeds import STD, Runs, folders_of
+from xrec_lightning.reports.tables import show_value
 from xrec_lightning.schema import (
     BUCKETS,
     COLD,
@@ -38,22 +41,24 @@ MAX_RANK = 3
 
 
 def write_report(
-    runs: Mapping[str, Path],
+    runs: Mapping[str, Runs],
     path: Path,
     recommendations: pl.DataFrame | None = None,
     *,
     baseline: str | None = None,
     title: str = "Recommendation across domains",
+    more: Sequence[str] = (),
 ) -> None:
     """Write one self-contained HTML file about tested runs.
 
     Args:
-        runs: Run folder of each model, in the order of the tables.
+        runs: Run folder of each model, or those of its seeds, in the order of the tables.
         path: File to be written.
         recommendations: Lists to be shown: user_id, domain, rank, item_id, title, reason.
         baseline: Model that the others are compared with; ``sequence`` if there is one, else the
             first.
         title: Title of the report.
+        more: Further sections of HTML.
 
     Raises:
         FileNotFoundError: If a run was not tested.
@@ -63,7 +68,21 @@ def write_report(
     """
     baseline = baseline or (SEQUENCE if SEQUENCE in runs else next(iter(runs)))
     figures = comparison_table(runs, baseline, slices=(WARM, *BUCKETS))
-    blocks = [
+    blocks = [*report_blocks(runs, figures, baseline), *more]
+    if recommendations is not None and not recommendations.is_empty():
+        blocks.append(_recommendations(recommendations))
+    write_text(page(title, describe_targets(runs, figures), blocks), path)
+
+
+def report_blocks(runs: Mapping[str, Runs], figures: pl.DataFrame, baseline: str) -> list[str]:
+    """Return the sections on the figures of runs, as HTML.
+
+    Args:
+        runs: Run folder of each model, or those of its seeds.
+        figures: Their `comparison_table`, with the slices `warm` and popularity.
+        baseline: Model that the others are compared with.
+    """
+    return [
         cards(_headline(figures, baseline)),
         _slices(figures, baseline),
         *_gains(figures, baseline),
@@ -75,12 +94,48 @@ def write_report(
             _metric_table(runs),
         ),
     ]
-    if recommendations is not None and not recommendations.is_empty():
-        blocks.append(_recommendations(recommendations))
+
+
+def describe_targets(runs: Mapping[str, Runs], figures: pl.DataFrame) -> str:
+    """Return one line on what the models were tested on, and what must be known of it."""
     num_targets = int(figures.filter(slice=ALL)["num_targets"][0])
     lead = f"{len(runs)} models, tested on the same {num_targets:,} targets."
     remarks = [f"Mind: {each}." for each in list_remarks(runs)]
-    write_text(page(title, " ".join([lead, *remarks]), blocks), path)
+    return " ".join([lead, *remarks])
+
+
+def transfer_block(gains: pl.DataFrame, joint: str) -> str:
+    """Return the section on the gain of joint training over single-domain twins.
+
+    Args:
+        gains: What `transfer_table` returns.
+        joint: Name of the joint model.
+    """
+    header = [
+        Cell(name) for name in ("domain", "slice", "targets", "twin", "joint", "difference", "gain")
+    ]
+    rows = []
+    for row in gains.iter_rows(named=True):
+        tone = "good" if row["low"] > 0 else "bad" if row["high"] < 0 else ""
+        interval = f"{row['low']:+.4f} … {row['high']:+.4f}"
+        rows.append(
+            [
+                Cell(row[DOMAIN], "negative transfer" * row["negative"], "bad"),
+                Cell(row["slice"]),
+                Cell(f"{row['num_targets']:,}"),
+                Cell(f"{row['twin']:.4f}"),
+                Cell(f"{row['joint']:.4f}"),
+                Cell(f"{row['difference']:+.4f}", interval, tone),
+                Cell("" if row["gain"] is None else f"{row['gain']:+.1%}"),
+            ]
+        )
+    return section(
+        f"What {joint} gains over single-domain twins",
+        "NDCG@10 on the targets of a domain: the joint model less a twin of the same settings "
+        "that was trained on that domain alone, with the 95 % interval of a paired bootstrap over "
+        "users. Where the whole interval is below zero, training together harms.",
+        table(header, rows),
+    )
 
 
 def _slices(figures: pl.DataFrame, baseline: str) -> str:
@@ -129,22 +184,32 @@ def _slice_table(figures: pl.DataFrame, baseline: str) -> str:
     ]
     rows = [
         [
-            Cell(str(model)),
-            *(_slice_cell(row, best, baseline) for row in rows.iter_rows(named=True)),
+            Cell(model),
+            *(
+                _slice_cell(by_slice[name], best, baseline) if name in by_slice else Cell("")
+                for name in columns["slice"]
+            ),
         ]
-        for (model,), rows in figures.group_by(["model"], maintain_order=True)
+        for model, by_slice in _by_model(figures).items()
     ]
     return table(header, rows)
+
+
+def _by_model(figures: pl.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the row of each model and slice."""
+    models: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in figures.iter_rows(named=True):
+        models.setdefault(row["model"], {})[row["slice"]] = row
+    return models
 
 
 def _slice_cell(row: dict[str, Any], best: dict[str, float], baseline: str) -> Cell:
     is_best = 0 < row["value"] == best[row["slice"]]
     if row["model"] == baseline:
-        return Cell(f"{row['value']:.4f}", is_best=is_best)
+        return Cell(show_value(row), is_best=is_best)
     tone = "good" if row["low"] > 0 else "bad" if row["high"] < 0 else ""
-    return Cell(
-        f"{row['value']:.4f}", f"{row['low']:+.4f} … {row['high']:+.4f}", tone, is_best=is_best
-    )
+    interval = f"{row['low']:+.4f} … {row['high']:+.4f}"
+    return Cell(show_value(row), interval, tone, is_best=is_best)
 
 
 def _negative_transfer(figures: pl.DataFrame) -> str:
@@ -171,8 +236,8 @@ def _gains(figures: pl.DataFrame, baseline: str) -> list[str]:
     return [section(f"Gain over {baseline} by popularity", text, plot)]
 
 
-def _curves(runs: Mapping[str, Path]) -> list[str]:
-    found = {model: read_curve(folder, CURVE_METRIC) for model, folder in runs.items()}
+def _curves(runs: Mapping[str, Runs]) -> list[str]:
+    found = {model: read_curve(folders_of(run)[0], CURVE_METRIC) for model, run in runs.items()}
     curves = {model: curve for model, curve in found.items() if curve is not None}
     if not curves:
         return []
@@ -183,21 +248,29 @@ def _curves(runs: Mapping[str, Path]) -> list[str]:
     return [section("Learning curves", text, plot)]
 
 
-def _metric_table(runs: Mapping[str, Path]) -> str:
+def _metric_table(runs: Mapping[str, Runs]) -> str:
     names = [metric.name for metric in default_metrics()]
     names += [f"{name}/user" for name in names[:2]]
     rows = []
-    for model, folder in runs.items():
-        figures = read_figures(folder)
+    for model, run in runs.items():
+        figures = read_figures(run)
         values = (figures.values.get(name) for name in names)
         believed = "" if figures.ties == "shuffle" else f"ties: {figures.ties}"
         rows.append(
             [
                 Cell(model, believed),
-                *(Cell("" if value is None else f"{value:.4f}") for value in values),
+                *(
+                    Cell("" if value is None else f"{value:.4f}", _spread(figures.values, name))
+                    for name, value in zip(names, values, strict=True)
+                ),
             ]
         )
     return table([Cell("model"), *map(Cell, names)], rows)
+
+
+def _spread(values: Mapping[str, float | None], name: str) -> str:
+    std = values.get(f"{name}/{STD}")
+    return "" if std is None else f"± {std:.4f}"
 
 
 def _recommendations(lists: pl.DataFrame) -> str:

@@ -1,6 +1,7 @@
 """Comparisons as tables for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 from rich.markup import escape
@@ -41,8 +42,9 @@ def render_comparison(comparison: Comparison) -> Table:
 def render_models(table: pl.DataFrame, baseline: str, remarks: Sequence[str] = ()) -> Table:
     """Return the result of `comparison_table` for the terminal: rows models, columns slices.
 
-    Each cell holds NDCG@10 and below it the 95 % interval of the difference to the baseline; the
-    remarks, if there are any, stand below the table.
+    Each cell holds NDCG@10, over several seeds with its standard deviation, and below it the 95 %
+    interval of the difference to the baseline; the remarks, if there are any, stand below the
+    table.
     """
     rendered = Table(
         title=f"NDCG@10, and below it the 95 % interval of the difference to {escape(baseline)}",
@@ -56,13 +58,56 @@ def render_models(table: pl.DataFrame, baseline: str, remarks: Sequence[str] = (
     for name, num_targets in columns.select("slice", "num_targets").iter_rows():
         rendered.add_column(f"{escape(name)}\n{num_targets:,}", justify="right")
     for (model,), rows in table.group_by(["model"], maintain_order=True):
-        cells = []
-        for row in rows.iter_rows(named=True):
-            color = gain_color(row["low"], row["high"])
-            interval = f"\n[{color}]{row['low']:+.4f}\n{row['high']:+.4f}[/]"
-            cells.append(f"{row['value']:.4f}" + ("" if model == baseline else interval))
+        by_slice = {row["slice"]: row for row in rows.iter_rows(named=True)}
+        cells = [_model_cell(by_slice.get(name), baseline) for name in columns["slice"]]
         rendered.add_row(escape(str(model)), *cells)
     return rendered
+
+
+def render_transfer(table: pl.DataFrame, joint: str) -> Table:
+    """Return the result of `transfer_table` for the terminal."""
+    rendered = Table(
+        title=f"NDCG@10 of {escape(joint)} less that of the twin trained on the domain alone",
+        title_justify="left",
+    )
+    rendered.add_column("domain")
+    rendered.add_column("slice")
+    for header in ("targets", "twin", "joint", "difference", "gain", "95 % interval"):
+        rendered.add_column(header, justify="right")
+    for row in table.iter_rows(named=True):
+        color = gain_color(row["low"], row["high"])
+        flag = " (negative transfer)" if row["negative"] else ""
+        rendered.add_row(
+            escape(row["domain"]),
+            row["slice"] + flag,
+            f"{row['num_targets']:,}",
+            f"{row['twin']:.4f}",
+            f"{row['joint']:.4f}",
+            f"[{color}]{row['difference']:+.4f}[/]",
+            "" if row["gain"] is None else f"{row['gain']:+.1%}",
+            f"{row['low']:+.4f} … {row['high']:+.4f}",
+        )
+    return rendered
+
+
+def show_value(row: Mapping[str, Any]) -> str:
+    """Return the value of a row of `comparison_table`, with its deviation over seeds, if any.
+
+    Example:
+        >>> show_value({"value": 0.0251, "std": None}), show_value({"value": 0.0251, "std": 0.0003})
+        ('0.0251', '0.0251 ± 0.0003')
+    """
+    std = row.get("std")
+    return f"{row['value']:.4f}" + ("" if std is None else f" ± {std:.4f}")
+
+
+def _model_cell(row: Mapping[str, Any] | None, baseline: str) -> str:
+    if row is None:
+        return ""
+    if row["model"] == baseline:
+        return show_value(row)
+    color = gain_color(row["low"], row["high"])
+    return f"{show_value(row)}\n[{color}]{row['low']:+.4f}\n{row['high']:+.4f}[/]"
 
 
 def gain_color(low: float, high: float) -> str:
