@@ -1,9 +1,11 @@
 """The tensors that data makes and models read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from torch import Tensor
+
+from xrec_lightning.histories import TrainingHistories
 
 
 class RatingScale(NamedTuple):
@@ -48,6 +50,15 @@ class Catalog(NamedTuple):
     """Sorted item indices of each domain, int64, one tensor a domain, in the order of `domains`."""
     vectors: Tensor | None = None
     """Knowledge vectors, float32, shape ``(N + 1, D)``; zero for padding and items without text."""
+    histories: Callable[[], TrainingHistories] | None = None
+    """Reads the training events; what is large is read at each call, and only if a model calls."""
+    tags: Callable[[], Mapping[str, Tensor]] | None = None
+    """Reads what items are tagged with: edges by their kind, such as `item_tag`, as pairs of nodes,
+    int64, shape ``(E, 2)``; items are the nodes ``1..N``, tags, brands and entities follow."""
+    user_vectors: Callable[[], Tensor] | None = None
+    """Reads the knowledge vectors of profiles, float32, shape ``(U + 1, D)``; zero without one."""
+    modalities: Mapping[str, Callable[[], Tensor]] | None = None
+    """Reads other vectors of the items, by their name, float32, shape ``(N + 1, width)``."""
     protocol: str = ""
     """Hash of what defines the evaluation; it stands beside the figures of a test."""
     ties: str = "shuffle"

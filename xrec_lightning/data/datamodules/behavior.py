@@ -28,7 +28,7 @@ from xrec_lightning.data.behavior.sequences import (
     TrainingWindows,
     open_histories,
 )
-from xrec_lightning.data.catalog import read_catalog
+from xrec_lightning.data.catalog import read_catalog, training_histories, user_vector_reader
 from xrec_lightning.data.datamodules.loading import as_it_is, loader_in_order
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.data.prepare import locate
@@ -219,12 +219,15 @@ class BehaviorDataModule(LightningDataModule):
         if self.modes.is_limited:
             kept = keep_domains(self.histories, self.modes.is_kept)
             counts = torch.from_numpy(count_items(kept, catalog.num_items))
-            catalog = catalog._replace(train_counts=counts)
+            catalog = catalog._replace(
+                train_counts=counts, histories=partial(training_histories, kept)
+            )
         if self.store is None:
             return catalog
         rows = self.store.vectors("item", self.raw_item_ids.to_list()).float()
         return catalog._replace(
             vectors=torch.cat([torch.zeros(1, rows.size(1)), rows]),
+            user_vectors=user_vector_reader(self.prepared, self.store),
             fingerprint=f"{catalog.fingerprint}+{self.store.fingerprint}",
         )
 
