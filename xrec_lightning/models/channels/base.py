@@ -29,6 +29,8 @@ class Channel(nn.Module, ABC):
     """Name in logs, files and reasons."""
     phrase: Phrase
     """What people read as the reason."""
+    trains: bool = True
+    """Whether the channel takes part in the training loss; one without parameters does not."""
 
     @abstractmethod
     def queries(self, batch: SequenceBatch) -> Tensor:
@@ -50,6 +52,13 @@ class Channel(nn.Module, ABC):
             Shape ``(B, K, L)``. In linear channels they sum to the cosine; elsewhere each is the
             change of the cosine when the interaction is removed.
         """
+
+    def hold(self, name: str, values: Tensor) -> None:
+        """Set ``values`` as a parameter where the channel trains, else as what the config says."""
+        if self.trains:
+            self.register_parameter(name, nn.Parameter(values))
+        else:
+            self.register_buffer(name, values, persistent=False)
 
 
 @dataclass(frozen=True, kw_only=True)
