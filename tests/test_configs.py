@@ -128,6 +128,9 @@ def test_overlay_fits_over_a_run(path: Path, capsys: pytest.CaptureFixture[str])
     assert stop.value.code == 0
     printed = yaml.safe_load(capsys.readouterr().out)["trainer"]
     overlay = yaml.safe_load(path.read_text())["trainer"]
+    for added in overlay.pop("callbacks+", []):
+        found = next(c for c in printed["callbacks"] if c["class_path"] == added["class_path"])
+        assert added["init_args"].items() <= found["init_args"].items()
     if "logger" in overlay:
         assert printed["logger"]["class_path"] == overlay["logger"]["class_path"]
     else:
