@@ -118,6 +118,25 @@ stages:
     assert stages[5].needs == ["fit_large_1", "fit_large_2"]
 
 
+def test_a_pattern_stands_for_all_stages_before_it(tmp_path: Path) -> None:
+    text = """
+output: runs
+stages:
+- {name: "fused_{seed}", command: fit, args: ["--seed={seed}"], each: {seed: [0, 1]}, trials: 8}
+- {name: fused_cold, command: fit}
+- {name: report, command: report, args: ["fused=${fused_[0-9]}/x", "cold=${fused_cold}"]}
+"""
+    path = write(tmp_path, text)
+    stages = load_pipeline(path).stages
+    assert [stage.args for stage in stages[:2]] == [["--seed=0"], ["--seed=1"]]
+    assert [stage.trials for stage in stages] == [8, 8, 1, 1]
+    assert stages[-1].args == ["fused=${fused_0}/x,${fused_1}/x", "cold=${fused_cold}"]
+    assert stages[-1].needs == ["fused_0", "fused_1", "fused_cold"]
+    path.write_text(text.replace("fused_[0-9]", "fusd_*"))
+    with pytest.raises(InputError, match=r"stage report reads fusd_\*, which fits no stage before"):
+        load_pipeline(path)
+
+
 def test_done_is_read_back_as_long_as_its_output_exists(tmp_path: Path) -> None:
     assert read_done(tmp_path) is None
     output = tmp_path / "prepared"

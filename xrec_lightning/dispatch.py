@@ -20,6 +20,7 @@ OTHER_COMMANDS = {
     "recommend": "write the best items of each user and domain, with reasons",
     "compare": "print paired intervals of the difference of two runs",
     "report": "compare many runs in a table, a JSON file and an HTML page",
+    "benchmark": "run a named protocol for all its models; writes figures, table and page",
     "run": "run the stages of a pipeline file and skip what has not changed",
 }
 

@@ -4,8 +4,10 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatchcase
+from glob import has_magic
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +25,7 @@ RUN_FOLDER_COMMANDS = ("fit", "validate", "test", "predict")
 """Commands whose output folder is ``trainer.default_root_dir``."""
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
+_REFERENCE_AND_PATH = re.compile(_REFERENCE.pattern + "([^,$]*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,22 +39,25 @@ class Stage:
     config: str | list[str] = field(default_factory=list)
     """Files for ``--config``, the later ones over the earlier ones."""
     args: list[str] = field(default_factory=list)
-    """More of the command line; ``${stage}`` is the output folder of that stage."""
+    """More of the command line; ``${stage}`` is the output folder of that stage, and a pattern such
+    as ``${fused_*}`` stands for those of all earlier stages that it fits, with commas between."""
     inputs: list[str] = field(default_factory=list)
     """Stages that must come before, besides those that `args` names."""
-    each: dict[str, list[str]] = field(default_factory=dict)
+    each: dict[str, list[str | int]] = field(default_factory=dict)
     """Values of placeholders: the stage stands for one of each combination, with the value of
     ``name`` in place of each ``{name}``, which its own name must hold."""
+    trials: int = 1
+    """How many settings were tried on validation before these; benchmarks tell it."""
 
     def expand(self) -> list["Stage"]:
         """Return the stages that this one stands for, itself where it has no placeholders."""
         combinations = itertools.product(*self.each.values())
         return [self._filled(dict(zip(self.each, values, strict=True))) for values in combinations]
 
-    def _filled(self, values: Mapping[str, str]) -> "Stage":
+    def _filled(self, values: Mapping[str, str | int]) -> "Stage":
         def fill(text: str) -> str:
             for name, value in values.items():
-                text = text.replace(f"{{{name}}}", value)
+                text = text.replace(f"{{{name}}}", str(value))
             return text
 
         return replace(
@@ -159,7 +165,7 @@ def load_pipeline(path: Path) -> Pipeline:
     for stage in pipeline.stages:
         _refuse_bad_placeholders(stage, path)
     expanded = [one for stage in pipeline.stages for one in stage.expand()]
-    pipeline = replace(pipeline, stages=expanded)
+    pipeline = replace(pipeline, stages=_name_groups(expanded, path))
     _refuse_bad_order(pipeline, path)
     return pipeline
 
@@ -195,6 +201,37 @@ def fill_in(text: str, outputs: Mapping[str, Path]) -> str:
         '--dataset=data/prepared/1f'
     """
     return _REFERENCE.sub(lambda match: str(outputs[match[1]]), text)
+
+
+def match_stages(pattern: str, names: Sequence[str]) -> list[str]:
+    """Return the stages that a pattern such as ``fused_*`` fits, in their order.
+
+    Example:
+        >>> match_stages("fused_[0-9]", ["prepare", "fused_0", "fused_1", "fused_cold"])
+        ['fused_0', 'fused_1']
+    """
+    return [name for name in names if fnmatchcase(name, pattern)]
+
+
+def _name_groups(stages: Sequence[Stage], path: Path) -> list[Stage]:
+    """Return the stages with the names of single stages in place of patterns."""
+    named: list[Stage] = []
+    for stage in stages:
+        known = [each.name for each in named]
+
+        def names(match: re.Match[str], stage: Stage = stage, known: list[str] = known) -> str:
+            pattern, inside = match.groups()
+            found = match_stages(pattern, known) if has_magic(pattern) else [pattern]
+            if not found:
+                raise InputError(
+                    f"{path}: stage {stage.name} reads {pattern}, which fits no stage before it; "
+                    f"{suggest(pattern, known) if known else 'it is the first stage'}"
+                )
+            return ",".join(f"${{{name}}}{inside}" for name in found)
+
+        args = [_REFERENCE_AND_PATH.sub(names, argument) for argument in stage.args]
+        named.append(replace(stage, args=args))
+    return named
 
 
 def _refuse_bad_placeholders(stage: Stage, path: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import NamedTuple
 
 from xrec_lightning.data.errors import InputError, suggest
 from xrec_lightning.dispatch import run_command
@@ -21,6 +22,7 @@ from xrec_lightning.pipeline import (
     Pipeline,
     Stage,
     load_pipeline,
+    match_stages,
     read_done,
     stage_key,
 )
@@ -35,15 +37,46 @@ OUTPUT_WIDTH = 160
 def main(arguments: Sequence[str]) -> Path:
     """Run the stages of a pipeline that have changed and return its folder."""
     options = _parser().parse_args(arguments)
-    pipeline = load_pipeline(options.pipeline)
-    names = [stage.name for stage in pipeline.stages]
-    for name in (options.first, options.only):
-        if name not in (None, *names):
-            raise InputError(f"{options.pipeline}: no stage is {name}; {suggest(name, names)}")
-    _run_stages(pipeline, options)
-    if not options.dry_run and options.only is None:
-        _show(pipeline)
+    pipeline = run_pipeline(
+        options.pipeline, first=options.first, only=options.only, is_dry=options.dry_run
+    )
     return Path(pipeline.output)
+
+
+def run_pipeline(
+    path: Path, *, first: str | None = None, only: Sequence[str] = (), is_dry: bool = False
+) -> Pipeline:
+    """Run the stages of a pipeline file that have changed, show its results and return it.
+
+    Args:
+        path: The pipeline file.
+        first: Stage from which on all are run, changed or not.
+        only: Names, or patterns of names, of the stages that are run, changed or not; the others
+            stay as they are, and nothing is shown. All by default.
+        is_dry: Whether to print what would be run only.
+
+    Raises:
+        InputError: If no stage has such a name.
+    """
+    pipeline = load_pipeline(path)
+    names = [stage.name for stage in pipeline.stages]
+    for pattern in ([] if first is None else [first], only):
+        for name in pattern:
+            if not match_stages(name, names):
+                raise InputError(f"{path}: no stage is {name}; {suggest(name, names)}")
+    chosen = [name for pattern in only for name in match_stages(pattern, names)]
+    _run_stages(pipeline, _Choice(first, chosen or None, is_dry))
+    if not is_dry and not chosen:
+        _show(pipeline)
+    return pipeline
+
+
+class _Choice(NamedTuple):
+    """Which stages of a pipeline are run."""
+
+    first: str | None
+    only: list[str] | None
+    is_dry: bool
 
 
 def _parser() -> ArgumentParser:
@@ -54,31 +87,37 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("pipeline", type=Path, help="YAML file with the stages")
     parser.add_argument("--from", dest="first", metavar="STAGE", help="run this and all later ones")
-    parser.add_argument("--only", metavar="STAGE", help="run this one; the others are as they are")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="STAGE",
+        help="run these, or those that a pattern fits; the others are as they are",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be run")
     return parser
 
 
-def _run_stages(pipeline: Pipeline, options: Namespace) -> None:
+def _run_stages(pipeline: Pipeline, choice: _Choice) -> None:
     finished: dict[str, Done] = {}
     is_forced = False
     for position, stage in enumerate(pipeline.stages, start=1):
         folder = pipeline.folder(stage.name)
         title = f"[{position}/{len(pipeline.stages)}] {stage.name}"
-        is_forced = is_forced or stage.name == options.first
+        is_forced = is_forced or stage.name == choice.first
         done = read_done(folder)
-        if options.only not in (None, stage.name):
+        if choice.only is not None and stage.name not in choice.only:
             if done is not None:
                 finished[stage.name] = done
             continue
         if missing := [name for name in stage.needs if name not in finished]:
             raise InputError(f"stage {stage.name} reads {missing[0]}, which is not finished")
         key = stage_key(stage, {name: finished[name] for name in stage.needs})
-        is_same = done is not None and done.key == key and options.only is None and not is_forced
+        is_same = done is not None and done.key == key and choice.only is None and not is_forced
         if is_same and done is not None and not set(stage.commands) & set(SELF_CHECKING):
             finished[stage.name] = done
             _say(f"{title} … skipped (unchanged)")
-        elif options.dry_run:
+        elif choice.is_dry:
             finished[stage.name] = Done(key, 0.0, str(folder) if done is None else done.output)
             outputs = {name: Path(each.output) for name, each in finished.items()}
             _say(f"{title} … would run")

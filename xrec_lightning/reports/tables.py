@@ -104,10 +104,11 @@ def show_value(row: Mapping[str, Any]) -> str:
 def _model_cell(row: Mapping[str, Any] | None, baseline: str) -> str:
     if row is None:
         return ""
+    value = show_value(row).replace(" ±", "\n±")
     if row["model"] == baseline:
-        return show_value(row)
+        return value
     color = gain_color(row["low"], row["high"])
-    return f"{show_value(row)}\n[{color}]{row['low']:+.4f}\n{row['high']:+.4f}[/]"
+    return f"{value}\n[{color}]{row['low']:+.4f}\n{row['high']:+.4f}[/]"
 
 
 def gain_color(low: float, high: float) -> str:
