@@ -106,13 +106,64 @@ output: {folder}/prepared
 
 
 @pytest.fixture(scope="session")
+def full_dataset(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data YAML of `tiny_log` with all that may be known, and cold items, prepared.
+
+    User u23 has no profile, and item i00 no image.
+    """
+    folder = tmp_path_factory.mktemp("full")
+    tags = [f"{'hot' if item % 2 else 'cold'},size {item % 4}" for item in range(NUM_ITEMS)]
+    tiny_items().with_columns(tags=pl.Series(tags)).write_csv(folder / "items.csv")
+    names = [f"u{user:02}" for user in range(NUM_USERS)]
+    profiles = [f"likes kind {user % 5}" if user < 23 else None for user in range(NUM_USERS)]
+    pl.DataFrame({"user_id": names, "profile": profiles}).write_csv(folder / "users.csv")
+    triples = (
+        "head,relation,tail\ni01,from,Kyoto\ni20,from,Kyoto\nKyoto,in,Japan\ni02,goes with,i21\n"
+    )
+    (folder / "triples.csv").write_text(triples)
+    images = np.random.default_rng(0).standard_normal((NUM_ITEMS, 5)).astype(np.float32)
+    images[0] = 0.0
+    np.save(folder / "images.npy", images)
+    path = folder / "full.yaml"
+    path.write_text(
+        f"""
+interactions: {{path: {tiny_dataset.parent}/log.csv}}
+items: {{path: {folder}/items.csv, title: title, text: [title], brand: brand, tags: [tags],
+        vectors: {{image: {folder}/images.npy}}}}
+users: {{path: {folder}/users.csv, text: [profile]}}
+knowledge: {{path: {folder}/triples.csv}}
+split: {{cold_items: 0.1}}
+output: {folder}/prepared
+"""
+    )
+    prepare(load_config(path))
+    return path
+
+
+@pytest.fixture(scope="session")
 def tiny_store(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A knowledge store of random vectors, 8 wide, for the items with text."""
+    return random_store(tmp_path_factory.mktemp("knowledge") / "store", item_texts())
+
+
+@pytest.fixture(scope="session")
+def full_store(full_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A knowledge store of random vectors, 8 wide, for items and users with text."""
+    users = pl.read_csv(full_dataset.parent / "users.csv").drop_nulls()
+    texts = users.select(pl.lit("user").alias("kind"), id="user_id", text="profile")
+    folder = tmp_path_factory.mktemp("full_knowledge") / "store"
+    return random_store(folder, pl.concat([item_texts(), texts]))
+
+
+def item_texts() -> pl.DataFrame:
+    """Return the texts of `tiny_items`, as a store wants them."""
+    kind, item_id = pl.lit("item").alias("kind"), pl.col("item_id").alias("id")
+    return tiny_items().select(kind, item_id, text="title")
+
+
+def random_store(folder: Path, entries: pl.DataFrame) -> Path:
+    """Write a knowledge store of random vectors, 8 wide, equal for equal texts."""
     encoded: dict[str, torch.Tensor] = {}
-    items = tiny_items()
-    entries = items.select(
-        pl.lit("item").alias("kind"), pl.col("item_id").alias("id"), text="title"
-    )
     generator = torch.Generator().manual_seed(0)
     spec = StoreSpec(model="random", adapter=None, weights="0", pooling="mean", max_tokens=8)
 
@@ -122,7 +173,6 @@ def tiny_store(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         vectors = [encoded.setdefault(t, torch.randn(8, generator=generator)) for t in texts]
         yield np.arange(len(texts)), torch.stack(vectors)
 
-    folder = tmp_path_factory.mktemp("knowledge") / "store"
     build = StoreBuild(folder, entries, spec)
     encode_work(build.shards, build.work(), spec.dtype, encode)
     build.finish()
