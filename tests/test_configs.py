@@ -28,7 +28,9 @@ PIPELINES = sorted(
 )
 SASREC = "xrec_lightning.models.sequence.sasrec.SASRecConfig"
 NARROW = {
+    f"{CHANNELS}.graph.GraphChannelConfig": {"dim": 4},
     f"{CHANNELS}.knowledge.KnowledgeChannelConfig": {"dim": 4},
+    f"{CHANNELS}.profile.ProfileChannelConfig": {"dim": 4},
     f"{CHANNELS}.sequence.SequenceChannelConfig": {
         "encoder": {"class_path": SASREC, "init_args": {"embed_dim": 8}},
         "text_dim": 4,
@@ -55,7 +57,7 @@ def _from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 def shrink(
     tiny_dataset: Path,
     rated_dataset: Path,
-    tiny_store: Path,
+    full_store: Path,
     tiny_language: str,
     tiny_causal: str,
 ) -> Any:
@@ -69,7 +71,7 @@ def shrink(
         small = {
             "dataset": str(rated_dataset if "answer" in value.get("labels", ()) else tiny_dataset),
             "label": "brand",
-            "knowledge": str(tiny_store),
+            "knowledge": str(full_store),
             "model": tiny_causal if str(value.get("model")).endswith(".gguf") else tiny_language,
             "shots": 8,
             "min_count": 1,
