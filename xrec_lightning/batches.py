@@ -7,6 +7,9 @@ from torch import Tensor
 
 from xrec_lightning.histories import TrainingHistories
 
+FINGERPRINT = "catalog_fingerprint"
+"""Key of a checkpoint with `Catalog.fingerprint`."""
+
 
 class RatingScale(NamedTuple):
     """Where ratings lie, in the units of the data."""
@@ -65,6 +68,8 @@ class Catalog(NamedTuple):
     """`file`: the order of the file within equal times is believed."""
     test_history: str = ""
     """What a test shows of histories, where it is not what the model was trained on."""
+    corruption: str = ""
+    """What a test replaced in its input on purpose, such as `events=0.1`."""
     prompt_texts: int = 2
     """Texts of a prompt: 2 for `PromptBatch`, 1 for `JointPromptBatch`."""
     references: tuple[str, ...] = ()
@@ -98,11 +103,15 @@ class Catalog(NamedTuple):
 
     @property
     def test_stage(self) -> str:
-        """What keys of test figures begin with: `test`, or what is unusual about it, lest one
-        forgets: `test[ties=file,history=others]`."""
+        """What keys of test figures begin with: `test`, and what is unusual about it.
+
+        For example ``test[ties=file,history=others]``, lest one forgets.
+        """
         unusual = [f"ties={self.ties}"] if self.ties != "shuffle" else []
         if self.test_history:
             unusual.append(f"history={self.test_history}")
+        if self.corruption:
+            unusual.append(self.corruption)
         return f"test[{','.join(unusual)}]" if unusual else "test"
 
 

@@ -18,6 +18,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import CSVLogger
 from typing_extensions import override
 
+from xrec_lightning.callbacks.initial_weights import InitialWeights
 from xrec_lightning.callbacks.prediction_writer import PredictionWriter
 from xrec_lightning.callbacks.rank_writer import RankWriter
 from xrec_lightning.callbacks.run_checkpoint import BEST, LAST, RunCheckpoint, checkpoint_path
@@ -106,6 +107,7 @@ class XrecCLI(LightningCLI):
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(InitialWeights, "initial_weights")
         parser.link_arguments("data.catalog", "model.init_args.catalog", apply_on="instantiate")
 
     @override

@@ -9,12 +9,10 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from typing_extensions import override
 
-from xrec_lightning.batches import Catalog, SequenceBatch
+from xrec_lightning.batches import FINGERPRINT, Catalog, SequenceBatch
 from xrec_lightning.metrics.ranking import RankMetric, default_metrics, target_ranks
 from xrec_lightning.metrics.sliced import SlicedRankMetrics
 from xrec_lightning.predictions import RankedBatch, ScoredItems
-
-FINGERPRINT = "catalog_fingerprint"
 
 
 class RankingModule(LightningModule):
