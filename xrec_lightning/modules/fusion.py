@@ -126,6 +126,8 @@ class FusionRecommender(RankingModule):
         return self._step(batch).first.losses
 
     def _step(self, batch: SequenceBatch) -> TrainingStep:
+        for channel in self.scorer.channel_list():
+            batch = channel.prepare(batch)
         num_domains = len(self.catalog.domains)
         targets = [self._domain_targets(batch, domain + 1) for domain in range(num_domains)]
         again = partial(training_pass, self.scorer, self.loss, batch, targets)

@@ -6,8 +6,10 @@ from xrec_lightning.batches import Catalog, SequenceBatch
 from xrec_lightning.models.channels.knowledge import whitened_vectors
 from xrec_lightning.models.channels.sequence import SequenceChannel, SequenceChannelConfig
 from xrec_lightning.models.sequence.base import EncoderConfig
+from xrec_lightning.models.sequence.bert4rec import BERT4RecConfig
 from xrec_lightning.models.sequence.hstu import HSTUConfig
 from xrec_lightning.models.sequence.sasrec import SASRecConfig
+from xrec_lightning.models.sequence.two_stream import TwoStreamConfig
 
 ENCODER = SASRecConfig(embed_dim=6, max_seq_len=5)
 
@@ -18,6 +20,31 @@ def trained_like(catalog: Catalog, encoder: EncoderConfig) -> SequenceChannel:
     for parameter in channel.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return channel
+
+
+def test_a_seed_gives_the_numbers_that_it_always_gave(catalog: Catalog) -> None:
+    torch.manual_seed(7)
+    channel = SequenceChannelConfig(encoder=ENCODER).build(catalog)
+    torch.manual_seed(7)
+    ENCODER.build()
+    table, _ = torch.nn.Embedding(13, 6), torch.nn.Embedding(3, 6)
+    torch.nn.init.normal_(table.weight, std=0.02)
+    assert torch.equal(channel.item_embedding.weight[1:], table.weight[1:])
+    names = {name for name in channel.state_dict() if not name.startswith("encoder.")}
+    assert names == {"item_embedding.weight", "domain_embedding.weight"}
+
+
+def test_requests_of_other_domains_have_explanations_of_their_own(
+    catalog: Catalog, batch: SequenceBatch
+) -> None:
+    channel = trained_like(catalog, TwoStreamConfig(embed_dim=6, max_seq_len=5))
+    twice = batch._replace(
+        **{name: value[[0, 0]] for name, value in batch._asdict().items()}
+    )._replace(target_domain_ids=torch.tensor([[1], [2]]))
+    parts = channel.contributions(twice, torch.tensor([[3, 4], [3, 4]]))
+    assert not torch.allclose(parts[0], parts[1])
+    alone = twice._replace(**{name: value[1:] for name, value in twice._asdict().items()})
+    torch.testing.assert_close(parts[1:], channel.contributions(alone, torch.tensor([[3, 4]])))
 
 
 def test_cold_items_have_no_key(catalog: Catalog) -> None:
@@ -54,7 +81,16 @@ def test_an_untrained_knowledge_table_agrees_with_text_neighbors(
     torch.testing.assert_close(channel.queries(batch)[0, 0], last)
 
 
-@pytest.mark.parametrize("encoder", [ENCODER, HSTUConfig(embed_dim=6, max_seq_len=5)], ids=repr)
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        ENCODER,
+        HSTUConfig(embed_dim=6, max_seq_len=5),
+        BERT4RecConfig(embed_dim=6, max_seq_len=5),
+        TwoStreamConfig(embed_dim=6, max_seq_len=5),
+    ],
+    ids=repr,
+)
 def test_contributions_are_changes_when_interactions_are_removed(
     catalog: Catalog, batch: SequenceBatch, encoder: EncoderConfig
 ) -> None:

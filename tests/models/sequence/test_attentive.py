@@ -31,6 +31,14 @@ def test_attention_is_a_causal_softmax_of_every_head(positions: str) -> None:
             torch.testing.assert_close(attended[place, 4 * head : 4 * head + 4], expected)
 
 
+def test_a_mask_says_what_is_seen_in_place_of_causality() -> None:
+    attention = Attention(SASRecConfig(embed_dim=8)).eval()
+    projected, causal = torch.randn(1, 5, 24), torch.ones(5, 5, dtype=torch.bool).tril()
+    torch.testing.assert_close(attention(projected, causal[None, None]), attention(projected))
+    everything = torch.ones(1, 1, 5, 5, dtype=torch.bool)
+    assert not torch.allclose(attention(projected, everything), attention(projected))
+
+
 @pytest.mark.parametrize("kind", [SASRecConfig, LiGRConfig])
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
 @pytest.mark.parametrize("time_gaps", [False, True])

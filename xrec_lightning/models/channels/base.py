@@ -32,6 +32,13 @@ class Channel(nn.Module, ABC):
     trains: bool = True
     """Whether the channel takes part in the training loss; one without parameters does not."""
 
+    def prepare(self, batch: SequenceBatch) -> SequenceBatch:
+        """Return the training batch with the targets that this channel asks for: the given ones.
+
+        A channel that is trained to restore hidden interactions chooses others.
+        """
+        return batch
+
     @abstractmethod
     def queries(self, batch: SequenceBatch) -> Tensor:
         """Return the query of every target, shape ``(B, P, D)``."""
@@ -76,17 +83,3 @@ class ChannelConfig(ABC):
 def normalize(vectors: Tensor) -> Tensor:
     """Return ``vectors`` with length 1 along the last axis; zero vectors stay zero."""
     return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-
-
-def last_states(hidden: Tensor, state_positions: Tensor) -> Tensor:
-    """Return ``hidden`` at each target's position, zero where there is no history.
-
-    Args:
-        hidden: Shape ``(B, L, D)``.
-        state_positions: Shape ``(B, P)``, -1 where there is no history.
-
-    Returns:
-        Shape ``(B, P, D)``.
-    """
-    index = state_positions.clamp_min(0)[..., None].expand(-1, -1, hidden.size(-1))
-    return hidden.gather(1, index) * (state_positions >= 0)[..., None]

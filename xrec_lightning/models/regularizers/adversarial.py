@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from xrec_lightning.batches import Catalog
+from xrec_lightning.models.channels.item_table import ItemTable
 from xrec_lightning.models.fusion import FusionScorer
 from xrec_lightning.models.objectives import LossConfig
 from xrec_lightning.models.regularizers.alignment import sequence_channel
@@ -31,7 +32,11 @@ class AdversarialConfig(RegularizerConfig):
 
     @override
     def build(self, catalog: Catalog, scorer: FusionScorer, loss: LossConfig) -> "Adversarial":
-        sequence_channel(scorer, "AdversarialConfig")
+        if not sequence_channel(scorer, "AdversarialConfig").item_embedding.has_rows:
+            raise ValueError(
+                "model.init_args.regularizers: AdversarialConfig needs a trainable item table; set "
+                "item_input of the `sequence` channel to id or id+knowledge, or take it out"
+            )
         return Adversarial(self)
 
 
@@ -66,7 +71,7 @@ class Adversarial(Regularizer):
 
 
 @contextmanager
-def replaced_weight(table: nn.Embedding, weight: Tensor) -> Iterator[None]:
+def replaced_weight(table: ItemTable, weight: Tensor) -> Iterator[None]:
     """Let ``table`` look up ``weight`` instead of its own weight, which stays as it is."""
     own = table.weight
     # A registered parameter cannot be set to a tensor with a history, only its place can.

@@ -31,6 +31,9 @@ class AttentiveConfig(EncoderConfig, ABC):
     """How attention knows positions: by an embedding of each one, or by distances alone."""
     time_gaps: bool = False
     """Whether the time since the interaction before is a part of the input."""
+    domain_rank: int = 0
+    """Rank of what each domain adds to the attention projections of its interactions (LoRA);
+    0: nothing."""
 
     def __post_init__(self) -> None:
         unit = self.num_heads * (2 if self.positions == "rotary" else 1)
@@ -42,7 +45,7 @@ class AttentiveConfig(EncoderConfig, ABC):
 
 
 class Attention(nn.Module):
-    """Causal self-attention of several heads.
+    """Self-attention of several heads, causal unless a mask says what is seen.
 
     Shapes: B batch, L history length, D ``config.embed_dim``, H heads.
     """
@@ -54,11 +57,13 @@ class Attention(nn.Module):
         self.is_rotary = config.positions == "rotary"
 
     @override
-    def forward(self, projected: Tensor) -> Tensor:
+    def forward(self, projected: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return what each position gathers, shape ``(B, L, D)``.
 
         Args:
             projected: Queries, keys and values of every head, shape ``(B, L, 3 * D)``.
+            mask: True where a position (row) sees another (column), shape ``(B, 1, L, L)``;
+                ``None``: it sees itself and all before.
         """
         heads = torch.unflatten(projected, -1, (self.num_heads, -1))
         query, key, value = heads.transpose(1, 2).chunk(3, dim=-1)  # (B, H, L, D / H)
@@ -66,7 +71,12 @@ class Attention(nn.Module):
             query, key = rotate(query), rotate(key)
         # Padding comes last, so causal attention alone hides it from every real position.
         attended = F.scaled_dot_product_attention(
-            query, key, value, dropout_p=self.dropout if self.training else 0.0, is_causal=True
+            query,
+            key,
+            value,
+            attn_mask=mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=mask is None,
         )
         return attended.transpose(1, 2).flatten(2)
 
@@ -79,8 +89,16 @@ class Block(nn.Module, ABC):
 
     @override
     @abstractmethod
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Return the next hidden states, shape ``(B, L, D)``."""
+    def forward(
+        self, hidden: Tensor, domain_ids: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Return the next hidden states, shape ``(B, L, D)``.
+
+        Args:
+            hidden: Shape ``(B, L, D)``.
+            domain_ids: Domains of the interactions, ``(B, L)``, for weights of their own.
+            mask: As for `Attention`.
+        """
 
 
 class AttentiveEncoder(SequenceEncoder):
@@ -99,19 +117,28 @@ class AttentiveEncoder(SequenceEncoder):
         if config.positions == "learned":
             self.position_embedding = PositionEmbedding(config.max_seq_len, width)
         self.drop = nn.Dropout(config.dropout)
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(width)
         self.gap_embedding = GapEmbedding(width) if config.time_gaps else None
         self.apply(_initialize)
 
     @override
-    def forward(self, inputs: Tensor, times: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, times: Tensor, domain_ids: Tensor | None = None) -> Tensor:
+        return self.attend(inputs, times, domain_ids, mask=None)
+
+    def attend(
+        self, inputs: Tensor, times: Tensor, domain_ids: Tensor | None, mask: Tensor | None
+    ) -> Tensor:
+        """Return hidden states as `forward` does; ``mask`` is that of `Attention`."""
         hidden = inputs  # (B, L, D)
         if self.position_embedding is not None:
             hidden = hidden + self.position_embedding(inputs)
         if self.gap_embedding is not None:
             hidden = hidden + self.gap_embedding(times)
-        return self.norm(self.blocks(self.drop(hidden)))
+        hidden = self.drop(hidden)
+        for block in self.blocks:
+            hidden = block(hidden, domain_ids, mask)
+        return self.norm(hidden)
 
 
 def _initialize(module: nn.Module) -> None:

@@ -19,7 +19,7 @@ class GRU4RecConfig(EncoderConfig):
     """Share of dropped inputs and outputs of layers in training."""
 
     @override
-    def build(self) -> "GRU4Rec":
+    def build(self, num_domains: int = 1) -> "GRU4Rec":
         return GRU4Rec(self)
 
 
@@ -47,7 +47,7 @@ class GRU4Rec(SequenceEncoder):
         nn.init.zeros_(self.output.bias)
 
     @override
-    def forward(self, inputs: Tensor, times: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, times: Tensor, domain_ids: Tensor | None = None) -> Tensor:
         inputs = self.drop(inputs)
         hidden, _ = self.layers(inputs)  # (B, L, D)
         return self.norm(inputs + self.drop(self.output(hidden)))

@@ -35,7 +35,7 @@ class HSTUConfig(EncoderConfig):
             )
 
     @override
-    def build(self) -> "HSTU":
+    def build(self, num_domains: int = 1) -> "HSTU":
         return HSTU(self)
 
 
@@ -102,7 +102,7 @@ class HSTU(SequenceEncoder):
         self.norm = nn.LayerNorm(config.embed_dim)
 
     @override
-    def forward(self, inputs: Tensor, times: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, times: Tensor, domain_ids: Tensor | None = None) -> Tensor:
         check_length(inputs.size(1), self.longest)
         positions = torch.arange(inputs.size(1), device=inputs.device)
         distances = positions[:, None] - positions

@@ -16,6 +16,7 @@ from xrec_lightning.models.sequence.attentive import (
     AttentiveEncoder,
     Block,
 )
+from xrec_lightning.models.sequence.experts import DomainLinear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,8 @@ class LiGRConfig(AttentiveConfig):
     """Shape and regularization of a `LiGR` encoder."""
 
     @override
-    def build(self) -> "LiGR":
-        return LiGR(self)
+    def build(self, num_domains: int = 1) -> "LiGR":
+        return LiGR(self, num_domains)
 
 
 torch.serialization.add_safe_globals([LiGRConfig])
@@ -33,12 +34,12 @@ torch.serialization.add_safe_globals([LiGRConfig])
 class LiGRBlock(Block):
     """Pre-normalized causal attention and SwiGLU; a sigmoid of the input gates what each adds."""
 
-    def __init__(self, config: LiGRConfig) -> None:
+    def __init__(self, config: LiGRConfig, num_domains: int = 1) -> None:
         super().__init__()
         width = config.embed_dim
         self.attention = Attention(config)
         self.attention_norm = nn.LayerNorm(width)
-        self.projection = nn.Linear(width, 3 * width)
+        self.projection = DomainLinear(width, 3 * width, num_domains, config.domain_rank)
         self.attention_output = nn.Linear(width, width)
         self.attention_gate = nn.Linear(width, width)
         self.feed_forward_norm = nn.LayerNorm(width)
@@ -48,8 +49,11 @@ class LiGRBlock(Block):
         self.drop = nn.Dropout(config.dropout)
 
     @override
-    def forward(self, hidden: Tensor) -> Tensor:
-        attended = self.attention(self.projection(self.attention_norm(hidden)))
+    def forward(
+        self, hidden: Tensor, domain_ids: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        projected = self.projection(self.attention_norm(hidden), domain_ids)
+        attended = self.attention(projected, mask)
         added = self.drop(self.attention_output(attended))
         hidden = hidden + added * self.attention_gate(hidden).sigmoid()
         switch, value = self.feed_forward(self.feed_forward_norm(hidden)).chunk(2, dim=-1)
@@ -64,5 +68,6 @@ class LiGR(AttentiveEncoder):
     eSASRec; blocks that start as the identity; rotary positions and time gaps are options.
     """
 
-    def __init__(self, config: LiGRConfig) -> None:
-        super().__init__(config, (LiGRBlock(config) for _ in range(config.num_blocks)))
+    def __init__(self, config: LiGRConfig, num_domains: int = 1) -> None:
+        blocks = (LiGRBlock(config, num_domains) for _ in range(config.num_blocks))
+        super().__init__(config, blocks)

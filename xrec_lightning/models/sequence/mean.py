@@ -1,4 +1,4 @@
-"""The trivial encoder: a weighted mean of the history, down to its last item."""
+"""A trivial encoder: a weighted mean of the history."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class MeanConfig(EncoderConfig):
             raise ValueError(f"MeanConfig.decay is {self.decay}: set it from 0 to 1")
 
     @override
-    def build(self) -> "MeanEncoder":
+    def build(self, num_domains: int = 1) -> "MeanEncoder":
         return MeanEncoder(self)
 
 
@@ -32,8 +32,7 @@ class MeanEncoder(SequenceEncoder):
     """Average each history up to every position; what is trained are the items alone.
 
     The distance to it is what the order of a history is worth to a larger encoder. With
-    ``decay: 0`` it is the factorized first-order transition of FPMC (Rendle et al., 2010), less
-    the user's own term and with one table for both sides.
+    ``decay: 0`` it is `LastEncoder`.
 
     Shapes: B batch, L history length, D width.
     """
@@ -43,7 +42,7 @@ class MeanEncoder(SequenceEncoder):
         self.decay = config.decay
 
     @override
-    def forward(self, inputs: Tensor, times: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, times: Tensor, domain_ids: Tensor | None = None) -> Tensor:
         positions = torch.arange(inputs.size(1), device=inputs.device)
         distances = positions[:, None] - positions
         weights = self.decay ** distances.clamp_min(0).to(inputs.dtype) * (distances >= 0)

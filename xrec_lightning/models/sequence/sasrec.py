@@ -12,6 +12,7 @@ from xrec_lightning.models.sequence.attentive import (
     AttentiveEncoder,
     Block,
 )
+from xrec_lightning.models.sequence.experts import DomainLinear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +20,8 @@ class SASRecConfig(AttentiveConfig):
     """Shape and regularization of a `SASRec` encoder."""
 
     @override
-    def build(self) -> "SASRec":
-        return SASRec(self)
+    def build(self, num_domains: int = 1) -> "SASRec":
+        return SASRec(self, num_domains)
 
 
 torch.serialization.add_safe_globals([SASRecConfig])
@@ -29,12 +30,12 @@ torch.serialization.add_safe_globals([SASRecConfig])
 class SASRecBlock(Block):
     """Pre-normalized causal attention and feed-forward, both residual."""
 
-    def __init__(self, config: SASRecConfig) -> None:
+    def __init__(self, config: AttentiveConfig, num_domains: int = 1) -> None:
         super().__init__()
         width = config.embed_dim
         self.attention = Attention(config)
         self.attention_norm = nn.LayerNorm(width)
-        self.projection = nn.Linear(width, 3 * width)
+        self.projection = DomainLinear(width, 3 * width, num_domains, config.domain_rank)
         self.attention_output = nn.Linear(width, width)
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = nn.Sequential(
@@ -46,8 +47,11 @@ class SASRecBlock(Block):
         self.drop = nn.Dropout(config.dropout)
 
     @override
-    def forward(self, hidden: Tensor) -> Tensor:
-        attended = self.attention(self.projection(self.attention_norm(hidden)))
+    def forward(
+        self, hidden: Tensor, domain_ids: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        projected = self.projection(self.attention_norm(hidden), domain_ids)
+        attended = self.attention(projected, mask)
         hidden = hidden + self.drop(self.attention_output(attended))
         wide = self.feed_forward(self.feed_forward_norm(hidden))
         return hidden + self.drop(self.feed_forward_output(wide))
@@ -60,5 +64,6 @@ class SASRec(AttentiveEncoder):
     start as the identity; rotary positions and time gaps are options.
     """
 
-    def __init__(self, config: SASRecConfig) -> None:
-        super().__init__(config, (SASRecBlock(config) for _ in range(config.num_blocks)))
+    def __init__(self, config: SASRecConfig, num_domains: int = 1) -> None:
+        blocks = (SASRecBlock(config, num_domains) for _ in range(config.num_blocks))
+        super().__init__(config, blocks)
