@@ -28,6 +28,7 @@ def write_figures(folder: Path, protocol: str | None, stage: str = "test") -> Pa
         (FIRST, "test[ties=file]", (FIRST, "file")),
         (FIRST, "test[ties=file,history=others]", (FIRST, "file", "others")),
         (FIRST, "test[history=all]", (FIRST, "shuffle", "all")),
+        (FIRST, "test[events=0.1,text=0.3]", (FIRST, "shuffle", "", "events=0.1,text=0.3")),
         (None, "test", ("", "shuffle")),
     ],
 )
@@ -71,4 +72,11 @@ def test_hidden_histories_are_told(tmp_path: Path) -> None:
     runs = {"a": write_figures(tmp_path / "a", FIRST, "test[history=others]")}
     assert list_remarks(runs) == (
         "history: others (a): histories of this test did not show what the model was trained on",
+    )
+
+
+def test_input_that_was_damaged_on_purpose_is_told(tmp_path: Path) -> None:
+    runs = {"a": write_figures(tmp_path / "a", FIRST, "test[events=0.1]")}
+    assert list_remarks(runs) == (
+        "events=0.1 (a): this test replaced a share of its input on purpose",
     )

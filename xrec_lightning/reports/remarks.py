@@ -21,6 +21,8 @@ class RunFigures(NamedTuple):
     """Figures by key, less its stage: `ndcg@10/cold`."""
     history: str = ""
     """What the histories showed, where it is not what the model was trained on."""
+    corruption: str = ""
+    """What the test replaced in its input on purpose."""
 
 
 def read_figures(runs: Runs) -> RunFigures:
@@ -35,9 +37,9 @@ def read_figures(runs: Runs) -> RunFigures:
     unusual = [stage.removeprefix(f"{TEST}[").removesuffix("]") for stage in stages]
     settings = dict(each.split("=") for stage in unusual for each in stage.split(",") if each)
     values = {key.partition("/")[2]: value for key, value in content.items()}
-    return RunFigures(
-        protocol, settings.get("ties", "shuffle"), values, settings.get("history", "")
-    )
+    ties, history = settings.pop("ties", "shuffle"), settings.pop("history", "")
+    corruption = ",".join(f"{name}={value}" for name, value in settings.items())
+    return RunFigures(protocol, ties, values, history, corruption)
 
 
 def name_with_protocol(runs: Runs) -> str:
@@ -66,6 +68,10 @@ def list_remarks(runs: Mapping[str, Runs]) -> tuple[str, ...]:
             remarks.append(
                 f"history: {figures.history} ({name}): histories of this test did not show what "
                 "the model was trained on"
+            )
+        if figures.corruption:
+            remarks.append(
+                f"{figures.corruption} ({name}): this test replaced a share of its input on purpose"
             )
     protocols = _protocols(runs)
     if len(set(protocols.values())) > 1:

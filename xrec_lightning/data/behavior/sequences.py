@@ -188,6 +188,7 @@ class Targets(Dataset[SequenceBatch]):
         length: Longest history.
         is_shown: Whether a target of the first domain sees interactions of the second one, shape
             ``(D + 1, D + 1)``; all by default. What is seen stays so, shown or not.
+        visible: Interactions that targets see in the place of ``histories``.
     """
 
     def __init__(
@@ -196,8 +197,10 @@ class Targets(Dataset[SequenceBatch]):
         targets: pl.DataFrame,
         length: int,
         is_shown: Mask | None = None,
+        visible: Histories | None = None,
     ) -> None:
         self.histories = histories
+        self.visible = visible or histories
         self.length = length
         self.is_shown = is_shown
         self.users = targets[USER_INDEX].to_numpy()
@@ -245,8 +248,8 @@ class Targets(Dataset[SequenceBatch]):
         """Return what the targets see, oldest first."""
         starts, ends = self.starts[index], self.ends[index]
         if self.is_shown is None:
-            return _events(self.histories, np.maximum(starts, ends - self.length), ends)
-        events = _events(self.histories, starts, ends)
+            return _events(self.visible, np.maximum(starts, ends - self.length), ends)
+        events = _events(self.visible, starts, ends)
         shown = self.is_shown[self.domains[index][:, None], events.domain_ids]
         return newest(select(events, shown), self.length)
 

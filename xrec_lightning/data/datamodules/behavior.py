@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
 from xrec_lightning.data.behavior.augment import AugmentationConfig, Mask
+from xrec_lightning.data.behavior.corruption import Corruption
 from xrec_lightning.data.behavior.domains import (
     TestHistory,
     choose_domains,
@@ -80,6 +81,10 @@ class BehaviorDataModule(LightningDataModule):
         test_history: What histories of a test show: `trained` the ``history_domains``, `all`
             domains, or of ``history_domains`` only the `target_domain` or only the `others`. What
             was seen is no candidate either way; keys of figures say so: ``test[history=others]``.
+        corrupt_events: Share of the events of a test's histories that become random items of their
+            domain, the same for every model; figures are then under ``test[events=0.1]``.
+        corrupt_text: Share of the items with text whose knowledge vectors change places in a test.
+        corruption_seed: Seed of both.
 
     Raises:
         InputError: If the temperature is not positive.
@@ -102,6 +107,9 @@ class BehaviorDataModule(LightningDataModule):
         history_domains: list[str] | None = None,
         eval_domains: list[str] | None = None,
         test_history: TestHistory = "trained",
+        corrupt_events: float = 0.0,
+        corrupt_text: float = 0.0,
+        corruption_seed: int = 0,
     ) -> None:
         super().__init__()
         self.prepared = Prepared.open(locate(dataset))
@@ -126,7 +134,12 @@ class BehaviorDataModule(LightningDataModule):
         self.modes = choose_domains(
             self.prepared.domains, train_domains, history_domains, eval_domains, test_history
         )
-        self.catalog = self._catalog()
+        self.corruption = Corruption(corrupt_events, corrupt_text, corruption_seed)
+        self.catalog = self.corruption.corrupt_catalog(self._catalog())
+
+    @override
+    def setup(self, stage: str) -> None:
+        self.corruption.refuse_unless_test(stage)
 
     @override
     def train_dataloader(self) -> DataLoader[SequenceBatch]:
@@ -160,7 +173,8 @@ class BehaviorDataModule(LightningDataModule):
 
     @override
     def test_dataloader(self) -> DataLoader[SequenceBatch]:
-        return self._rows(self._targets(TEST), self.modes.shown_in_test())
+        visible = self.corruption.corrupt_histories(self.histories, self.catalog)
+        return self._rows(self._targets(TEST), self.modes.shown_in_test(), visible)
 
     @override
     def predict_dataloader(self) -> DataLoader[SequenceBatch]:
@@ -249,10 +263,14 @@ class BehaviorDataModule(LightningDataModule):
             return histories
         return skip_users_without(histories, self.modes.is_target)
 
-    def _rows(self, targets: pl.DataFrame, is_shown: Mask) -> DataLoader[SequenceBatch]:
-        rows = self._dataset(targets, is_shown)
+    def _rows(
+        self, targets: pl.DataFrame, is_shown: Mask, visible: Histories | None = None
+    ) -> DataLoader[SequenceBatch]:
+        rows = self._dataset(targets, is_shown, visible)
         return loader_in_order(rows, self.eval_batch_size, self.trainer)
 
-    def _dataset(self, targets: pl.DataFrame, is_shown: Mask) -> Targets:
+    def _dataset(
+        self, targets: pl.DataFrame, is_shown: Mask, visible: Histories | None = None
+    ) -> Targets:
         shown = None if is_shown[1:, 1:].all() else is_shown
-        return Targets(self.histories, targets, self.max_seq_len, shown)
+        return Targets(self.histories, targets, self.max_seq_len, shown, visible)
