@@ -57,17 +57,42 @@ def load_run(folder: Path, overrides: Sequence[str] = ()) -> "XrecCLI":
         FileNotFoundError: If the run has no config or no checkpoint.
         ValueError: If the checkpoint does not fit the data.
     """
-    config, weights = folder / CONFIG_FILE, checkpoint_path(folder, BEST)
-    for path in (config, weights):
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist: train the run first (`xrec fit`)")
+    run = build_run(folder, overrides)
+    load_best(run, folder)
+    return run
+
+
+def build_run(folder: Path, overrides: Sequence[str] = ()) -> "XrecCLI":
+    """Return the module of a run as it was built, before its training, and the datamodule.
+
+    Args:
+        folder: Run folder.
+        overrides: More of the command line of ``xrec predict``, such as ``--data.init_args.…``.
+
+    Raises:
+        FileNotFoundError: If the run has no config.
+    """
+    config = folder / CONFIG_FILE
+    if not config.is_file():
+        raise FileNotFoundError(f"{config} does not exist: train the run first (`xrec fit`)")
     _quieten()
     root = f"--trainer.default_root_dir={folder}"
-    cli = _LoadedRun(["predict", f"--config={config}", root, *overrides])
+    return _LoadedRun(["predict", f"--config={config}", root, *overrides])
+
+
+def load_best(run: "XrecCLI", folder: Path) -> None:
+    """Give the module of a run the best weights of its folder.
+
+    Raises:
+        FileNotFoundError: If the run has no checkpoint.
+        ValueError: If the checkpoint does not fit the data.
+    """
+    weights = checkpoint_path(folder, BEST)
+    if not weights.is_file():
+        raise FileNotFoundError(f"{weights} does not exist: train the run first (`xrec fit`)")
     checkpoint = torch.load(weights, map_location="cpu", weights_only=True)
-    cli.model.on_load_checkpoint(checkpoint)
-    cli.model.load_state_dict(checkpoint["state_dict"])
-    return cli
+    run.model.on_load_checkpoint(checkpoint)
+    run.model.load_state_dict(checkpoint["state_dict"])
 
 
 class XrecCLI(LightningCLI):

@@ -1,11 +1,13 @@
 """``xrec compare``."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from xrec_lightning.__main__ import main
+from xrec_lightning.commands.compare import name_folders
 
 
 def test_difference_is_printed_and_written(
@@ -27,3 +29,39 @@ def test_untested_run_is_refused(
 ) -> None:
     assert main(["compare", str(runs["sequence"]), str(tmp_path)]) == 1
     assert "test the run first" in capsys.readouterr().err
+
+
+def test_many_runs_and_twins_make_one_page(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    sequence, knowledge = map(str, runs.values())
+    files = {kind: tmp_path / f"page.{kind}" for kind in ("json", "html")}
+    options = [f"--{kind}={path}" for kind, path in files.items()]
+    named = [sequence, knowledge, f"again={sequence}"]
+    twins = ["--twins", f"tea={knowledge}", f"pots={sequence}"]
+    assert main(["compare", *named, *twins, *options, "--resamples=50"]) == 0
+    output = capsys.readouterr().out
+    assert "interval of the difference to sequence" in " ".join(output.split())
+    assert "NDCG@10 of again less that of the twin" in output
+    content = json.loads(files["json"].read_text())
+    assert [each["right"] for each in content["comparisons"]] == [knowledge, sequence]
+    transfer = {(row["domain"], row["slice"]): row for row in content["transfer"]}
+    assert transfer["pots", "all"]["difference"] == 0  # its twin is the run itself
+    html = files["html"].read_text()
+    for title in ("Gain over sequence along popularity", "Items of knowledge by domain"):
+        assert f"<h2>{title}</h2>" in html
+    assert "What again gains over single-domain twins" in html
+    assert not re.search("(src|href)=.?http", html), "the page needs nothing from outside"
+
+
+def test_names_must_tell_runs_apart(
+    runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(runs["sequence"])
+    assert main(["compare", folder]) == 1
+    assert "sequence: name a second run, or --twins" in capsys.readouterr().err
+    assert main(["compare", folder, folder]) == 1
+    assert "two runs have one name" in capsys.readouterr().err
+    assert list(name_folders(["runs/a/x", "runs/b/x"])) == ["runs/a/x", "runs/b/x"]
+    assert list(name_folders(["runs/a/x", "runs/b/y/"])) == ["x", "y"]

@@ -80,7 +80,7 @@ def test_a_target_that_occurs_twice_is_paired_with_itself(tmp_path: Path) -> Non
 
 
 def test_the_json_holds_the_table(left: Path, right: Path) -> None:
-    content = json.loads(compare_runs(left, right).to_json())
+    content = json.loads(json.dumps(compare_runs(left, right).to_dict()))
     assert content["negative_transfer"] == ["kitchen"]
     assert content["table"][0]["metric"] == "ndcg@10"
     assert content["left"] == str(left)
@@ -109,7 +109,7 @@ def test_unlike_protocols_are_named(tmp_path: Path, left: Path, right: Path) -> 
     comparison = compare_runs(left, right)  # their targets are equal
     assert len(comparison.remarks) == 1
     assert comparison.remarks[0].startswith("equal targets, but different protocols: ")
-    assert json.loads(comparison.to_json())["remarks"] == list(comparison.remarks)
+    assert comparison.to_dict()["remarks"] == comparison.remarks
 
 
 def test_other_candidates_are_refused(tmp_path: Path, left: Path) -> None:

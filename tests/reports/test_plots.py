@@ -4,11 +4,15 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import polars as pl
 import pytest
 
+from xrec_lightning.reports.embedding_map import EmbeddingMap
 from xrec_lightning.reports.plots import (
     COLORS,
+    domain_maps,
+    gain_lines,
     learning_curves,
     popularity_gains,
     read_curve,
@@ -47,6 +51,19 @@ def test_gains_run_from_cold_to_head_and_leave_the_baseline_out() -> None:
     assert "fused" in texts
     assert texts.index("cold") < texts.index("head")
     assert "tail" not in texts
+
+
+def test_lines_and_maps_name_models_and_domains() -> None:
+    curve = TABLE.with_columns(count=pl.Series([0.0, 9.0] * 2)).filter(model="fused")
+    svg = gain_lines(curve, "sequence", ["sequence", "fused"])
+    assert {"fused", "NDCG@10 less sequence"} <= set(words(svg))
+    assert COLORS[1] in svg
+    assert COLORS[0] not in svg, "each model keeps its color"
+    points = np.array([[0.0, 1.0], [2.0, 3.0]])
+    maps = [EmbeddingMap(title, points, np.array([0, 1]), 0.25) for title in ("before", "after")]
+    texts = words(domain_maps(maps, ["tea", "pots"]))
+    assert {"tea", "pots"} <= set(texts)
+    assert sum("25%" in text for text in texts) == 2
 
 
 def test_the_same_table_gives_the_same_bytes() -> None:

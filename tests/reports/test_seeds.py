@@ -42,8 +42,24 @@ def test_runs_of_other_settings_or_protocols_are_no_seeds(tmp_path: Path) -> Non
     same = write_run(tmp_path / "c", 1, 0.1, dim=8)
     refuse_unlike([first, same])
     (same / "metrics.json").write_text(json.dumps({"protocol": "q"}))
+    with pytest.raises(ValueError, match="figures is test and "):
+        refuse_unlike([first, same])
+    (same / "metrics.json").write_text(json.dumps({"protocol": "q", "test/ndcg@10": 0.1}))
     with pytest.raises(ValueError, match="protocol is p and q"):
         refuse_unlike([first, same])
+
+
+def test_each_seed_may_start_from_a_run_of_its_own(tmp_path: Path) -> None:
+    starts = [write_run(tmp_path / f"start_{seed}", seed, 0.1, dim=8) for seed in range(3)]
+    seeds = [write_run(tmp_path / f"seed_{seed}", seed, 0.1) for seed in range(3)]
+    (starts[2] / "config.yaml").write_text(json.dumps({"data": {"dim": 16}}))
+    for start, folder in zip(starts, seeds, strict=True):
+        config = json.loads((folder / "config.yaml").read_text())
+        config["initial_weights"] = {"run": str(start)}
+        (folder / "config.yaml").write_text(json.dumps(config))
+    refuse_unlike(seeds[:2])
+    with pytest.raises(ValueError, match=r"no seeds of one model: initial_weights\.run is"):
+        refuse_unlike(seeds)
 
 
 def test_figures_are_means_with_their_deviation(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -53,18 +54,15 @@ class Comparison:
         worse = self.table.filter(is_worse & pl.col("slice").is_in(self.domains))
         return tuple(worse["slice"])
 
-    def to_json(self) -> str:
-        """Return the runs, the remarks, the table and the domains of negative transfer as JSON."""
-        return json.dumps(
-            {
-                "left": self.left,
-                "right": self.right,
-                "remarks": self.remarks,
-                "negative_transfer": self.negative_transfer,
-                "table": self.table.to_dicts(),
-            },
-            indent=2,
-        )
+    def to_dict(self) -> dict[str, Any]:
+        """Return the runs, the remarks, the table and the domains of negative transfer."""
+        return {
+            "left": self.left,
+            "right": self.right,
+            "remarks": self.remarks,
+            "negative_transfer": self.negative_transfer,
+            "table": self.table.to_dicts(),
+        }
 
 
 def compare_runs(
@@ -85,7 +83,7 @@ def compare_runs(
         FileNotFoundError: If a folder holds no ranks.
         ValueError: If the runs were tested on different targets or candidates.
     """
-    pairs, shared = _pair(read_ranks(left), read_ranks(right), left, right)
+    pairs, shared = pair_runs(left, right)
     domains = tuple(pairs[DOMAIN].unique().sort())
     names = [ALL, *domains, *(name for name in SLICES if slice_column(name) in pairs.columns)]
     table = _difference_table(pairs, names, default_metrics(), num_resamples, seed)
@@ -151,6 +149,16 @@ def comparison_table(
     return pl.concat(tables)
 
 
+def pair_runs(left: Runs, right: Runs) -> tuple[pl.DataFrame, tuple[str, ...] | None]:
+    """Return the targets of both runs, and the domains that they are limited to, if they are.
+
+    Raises:
+        FileNotFoundError: If a folder holds no ranks.
+        ValueError: If the runs were tested on different targets or candidates.
+    """
+    return _pair(read_ranks(left), read_ranks(right), left, right)
+
+
 def write_comparison(runs: Mapping[str, Runs], path: Path) -> None:
     """Write the flat metrics of each run, one object a model, as JSON.
 
@@ -166,7 +174,6 @@ def write_comparison(runs: Mapping[str, Runs], path: Path) -> None:
 def _pair(
     left: pl.DataFrame, right: pl.DataFrame, left_run: Runs, right_run: Runs
 ) -> tuple[pl.DataFrame, tuple[str, ...] | None]:
-    """Return the paired targets, and the domains that they are limited to, if they are."""
     shared = shared_domains(left, right)
     if shared is not None:
         left, right = in_domains(left, shared), in_domains(right, shared)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from xrec_lightning.reports.embedding_map import EmbeddingMap
 from xrec_lightning.schema import BUCKETS
 
 COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")
@@ -94,6 +95,49 @@ def popularity_gains(table: pl.DataFrame, baseline: str) -> str:
     return _svg(draw, height=3.2)
 
 
+def gain_lines(curves: pl.DataFrame, baseline: str, models: Sequence[str]) -> str:
+    """Return each model's gain over the baseline along the training events of the target.
+
+    Args:
+        curves: What `gain_curves` returns: one row a model and bin of targets.
+        baseline: The model that the others are compared with.
+        models: All models of the report: each keeps its color from plot to plot.
+    """
+
+    def draw(axes: Any) -> None:
+        axes.axhline(0, color="#333333", lw=0.8)
+        for model in _values(curves, "model"):
+            rows = curves.filter(model=model)
+            color = COLORS[models.index(model) % len(COLORS)]
+            axes.fill_between(
+                rows["count"], rows["low"], rows["high"], color=color, alpha=0.15, lw=0
+            )
+            axes.plot(rows["count"], rows["difference"], marker=".", color=color, label=model)
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(left=0)
+        axes.set_xlabel("training events of the target item")
+        axes.set_ylabel(f"NDCG@10 less {baseline}")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+    return _svg(draw, height=3.2)
+
+
+def domain_maps(maps: Sequence[EmbeddingMap], domains: Sequence[str]) -> str:
+    """Return maps of item vectors side by side, items colored by domain."""
+
+    def draw(figure: Any) -> None:
+        for axes, each in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
+            for index, name in enumerate(domains):
+                points = each.points[each.domain_ids == index]
+                color = COLORS[index % len(COLORS)]
+                axes.scatter(points[:, 0], points[:, 1], s=3, alpha=0.5, color=color, label=name)
+            axes.set_title(f"{each.title}\n{each.share:.0%} of the variance lies between domains")
+            axes.set(xticks=[], yticks=[])
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=3)
+
+    return _svg_figure(draw, height=4.4)
+
+
 def learning_curves(curves: Mapping[str, pl.DataFrame], metric: str, models: Sequence[str]) -> str:
     """Return a metric of several runs along their training.
 
@@ -138,6 +182,11 @@ def _values(table: pl.DataFrame, column: str) -> Sequence[str]:
 
 def _svg(draw: Callable[[Any], None], height: float) -> str:
     """Return what ``draw`` puts on empty axes of a height in inches."""
+    return _svg_figure(lambda figure: draw(figure.add_subplot()), height)
+
+
+def _svg_figure(draw: Callable[[Any], None], height: float) -> str:
+    """Return what ``draw`` puts on an empty figure of a height in inches."""
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -145,7 +194,7 @@ def _svg(draw: Callable[[Any], None], height: float) -> str:
         raise ImportError("plots need matplotlib: pip install 'xrec-lightning[plots]'") from error
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        draw(figure.add_subplot())
+        draw(figure)
         text = StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()

@@ -18,6 +18,7 @@ Runs = Path | Sequence[Path]
 STD = "std"
 _FREE_KEYS = ("seed", "seed_everything", "default_root_dir", "save_dir", "config")
 """Settings that two runs of one row may differ in: seeds, and where things are written."""
+_START = "initial_weights.run"
 
 
 def folders_of(runs: Runs) -> tuple[Path, ...]:
@@ -121,7 +122,11 @@ def _settings(folder: Path) -> dict[str, str]:
     if config.is_file():
         settings |= dict(_leaves(yaml.safe_load(config.read_text(encoding="utf-8"))))
     if metrics.is_file():
-        settings[PROTOCOL] = str(_read_metrics(folder).get(PROTOCOL, ""))
+        content = _read_metrics(folder)
+        settings[PROTOCOL] = str(content.pop(PROTOCOL, ""))
+        settings["figures"] = ", ".join(sorted({key.partition("/")[0] for key in content}))
+    if (start := settings.get(_START, "None")) != "None":
+        settings[_START] = str(_settings(Path(start)))  # each seed may start from its own run
     return settings
 
 
