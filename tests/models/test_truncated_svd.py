@@ -10,9 +10,15 @@ def some_matrix(rows: int, columns: int) -> csr_array:
     return random_array((rows, columns), density=0.2, rng=generator, format="csr")
 
 
+def fading_matrix(rows: int, columns: int) -> csr_array:
+    """Return a matrix whose singular values fall by a third each."""
+    u, values, vt = np.linalg.svd(some_matrix(rows, columns).toarray(), full_matrices=False)
+    return csr_array((u * 1.5 ** -np.arange(len(values))) @ vt)
+
+
 @pytest.mark.parametrize(("shape", "dim"), [((60, 50), 5), ((40, 70), 8), ((9, 9), 6)])
 def test_factors_are_those_of_the_dense_decomposition(shape: tuple[int, int], dim: int) -> None:
-    matrix = some_matrix(*shape)
+    matrix = fading_matrix(*shape)
     left, right = factorize(matrix, dim)
     u, values, vt = np.linalg.svd(matrix.toarray())
     np.testing.assert_allclose(left @ right.T, u[:, :dim] * values[:dim] @ vt[:dim], atol=1e-8)
@@ -20,6 +26,14 @@ def test_factors_are_those_of_the_dense_decomposition(shape: tuple[int, int], di
         expected = np.abs(vectors[:, :dim]) * values[:dim] ** 0.5
         np.testing.assert_allclose(np.abs(factor), expected, atol=1e-7)
     assert (np.take_along_axis(left, np.abs(left).argmax(0)[None], 0) > 0).all()
+
+
+def test_factors_are_nearly_the_best_where_singular_values_fall_slowly() -> None:
+    matrix = some_matrix(200, 150)
+    left, right = factorize(matrix, 10)
+    values = np.linalg.svd(matrix.toarray(), compute_uv=False)
+    best = np.sqrt((values[10:] ** 2).sum())  # Eckart and Young, 1936
+    assert best <= np.linalg.norm(matrix.toarray() - left @ right.T) < 1.002 * best
 
 
 @pytest.mark.parametrize("size", [60, 9])
