@@ -65,3 +65,29 @@ def test_names_must_tell_runs_apart(
     assert "two runs have one name" in capsys.readouterr().err
     assert list(name_folders(["runs/a/x", "runs/b/x"])) == ["runs/a/x", "runs/b/x"]
     assert list(name_folders(["runs/a/x", "runs/b/y/"])) == ["x", "y"]
+
+
+def test_a_twin_from_other_weights_is_paired_with_the_joint_run(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joint = runs["knowledge"]
+    options = [
+        f"--config={joint / 'config.yaml'}",
+        f"--trainer.default_root_dir={tmp_path / 'twin'}",
+        "--data.init_args.train_domains=[tea]",
+        "--data.init_args.history_domains=[tea]",
+        f"--initial_weights.run={joint}",
+        "--data.init_args.test_history=others",
+    ]
+    for command in ("fit", "test"):
+        assert main([command, *options]) == 0
+    capsys.readouterr()
+    figures = json.loads((tmp_path / "twin" / "metrics.json").read_text())
+    assert (
+        figures["test[history=others]/num_targets"]
+        == figures["test[history=others]/num_targets/tea"]
+    )
+    assert main(["compare", str(joint), f"{tmp_path}/twin", "--resamples=50"]) == 0
+    output = " ".join(capsys.readouterr().out.split())
+    assert "targets of tea alone" in output
+    assert "history: others" in output

@@ -91,7 +91,7 @@ def test_page_holds_every_table(tmp_path: Path, table: BenchmarkTable) -> None:
     ("change", "message"),
     [
         ({"users": []}, "result.users: a result holds no such field"),
-        ({"remarks": ["see /home/ann/runs"]}, r"remarks\[0\]: see /home/ann/runs is a path of one"),
+        ({"remarks": ["see /disk/ann/runs"]}, r"remarks\[0\]: see /disk/ann/runs is a path of one"),
         ({"baseline": "~/runs"}, "~/runs is a path of one machine"),
         ({"name": "C:\\runs"}, "is a path of one machine"),
         ({"rows": [{}] * 501}, "result.rows: 501 rows; a result holds no rows of users"),

@@ -4,8 +4,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from xrec_lightning.reports.run_report import transfer_block, write_report
-from xrec_lightning.reports.transfer import transfer_table
+from xrec_lightning.reports.run_report import write_report
+from xrec_lightning.reports.transfer import transfer_block, transfer_table
 from xrec_lightning.schema import BUCKETS, slice_column
 
 
@@ -122,6 +122,14 @@ def test_an_untested_run_leaves_the_old_report(tmp_path: Path, runs: dict[str, P
     with pytest.raises(FileNotFoundError, match="xrec test"):
         write_report({**runs, "none": tmp_path / "none"}, path)
     assert path.read_text() == "old"
+
+
+def test_a_run_in_one_domain_is_named(tmp_path: Path, runs: dict[str, Path]) -> None:
+    rows = pl.read_parquet(runs["fused"] / "per_user.parquet").filter(domain="kitchen")
+    rows.write_parquet(runs["fused"] / "per_user.parquet")
+    write_report(runs, tmp_path / "report.html", baseline="sequence")
+    html = (tmp_path / "report.html").read_text()
+    assert "Mind: fused was tested in kitchen alone." in html
 
 
 def test_seeds_and_twins_are_shown(tmp_path: Path, runs: dict[str, Path]) -> None:

@@ -22,10 +22,10 @@ from xrec_lightning.reports.page import figure, section
 from xrec_lightning.reports.plots import domain_maps, gain_lines
 from xrec_lightning.reports.popularity import gain_curves, read_item_counts
 from xrec_lightning.reports.remarks import list_remarks
-from xrec_lightning.reports.run_report import transfer_block, write_report
+from xrec_lightning.reports.run_report import write_report
 from xrec_lightning.reports.seeds import Runs, find_runs, folders_of
 from xrec_lightning.reports.tables import render_comparison, render_models, render_transfer
-from xrec_lightning.reports.transfer import transfer_table
+from xrec_lightning.reports.transfer import transfer_block, transfer_table
 
 
 def main(arguments: Sequence[str]) -> None:

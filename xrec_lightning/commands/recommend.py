@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from xrec_lightning.cli import load_run
-from xrec_lightning.data.datamodules.behavior import BehaviorDataModule, Until
+from xrec_lightning.data.behavior.known import Until
+from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.inference.recommender import Recommender, recommend
 from xrec_lightning.modules.ranking import RankingModule

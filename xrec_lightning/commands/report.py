@@ -11,10 +11,10 @@ from rich.console import Console
 from xrec_lightning.data.errors import InputError
 from xrec_lightning.reports.compare import comparison_table, write_comparison
 from xrec_lightning.reports.remarks import list_remarks
-from xrec_lightning.reports.run_report import transfer_block, write_report
+from xrec_lightning.reports.run_report import write_report
 from xrec_lightning.reports.seeds import find_runs
 from xrec_lightning.reports.tables import render_models, render_transfer
-from xrec_lightning.reports.transfer import transfer_table
+from xrec_lightning.reports.transfer import transfer_block, transfer_table
 
 
 def main(arguments: Sequence[str]) -> None:

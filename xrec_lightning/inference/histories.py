@@ -5,7 +5,8 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from xrec_lightning.data.datamodules.behavior import BehaviorDataModule, Until
+from xrec_lightning.data.behavior.known import Until
+from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
 from xrec_lightning.data.prepared import Prepared
 from xrec_lightning.data.text.corpus import KNOWLEDGE_SCHEMA
 from xrec_lightning.data.text.fitting import LineFitter

@@ -14,9 +14,9 @@ from xrec_lightning.reports.compare import comparison_table
 from xrec_lightning.reports.page import page, section
 from xrec_lightning.reports.ranks import ALL
 from xrec_lightning.reports.remarks import list_remarks, read_figures
-from xrec_lightning.reports.run_report import describe_targets, report_blocks, transfer_block
+from xrec_lightning.reports.run_report import describe_targets, report_blocks
 from xrec_lightning.reports.seeds import STD, Runs, folders_of
-from xrec_lightning.reports.transfer import transfer_table
+from xrec_lightning.reports.transfer import transfer_block, transfer_table
 from xrec_lightning.schema import BUCKETS, COLD, SLICES, TAIL, WARM
 
 PACKAGES = ("xrec-lightning", "torch", "lightning", "polars", "numpy")
@@ -206,8 +206,8 @@ def _markdown_row(row: Mapping[str, Any], names: Sequence[str], baseline: str) -
     slices = {each["slice"]: each for each in row["slices"]}
     cells = [row["name"], *(_markdown_figure(slices.get(name)) for name in names)]
     overall = slices.get(ALL)
-    is_compared = overall is not None and row["name"] != baseline
-    cells.append(f"{overall['low']:+.4f} … {overall['high']:+.4f}" if is_compared else "")
+    interval = "" if overall is None else f"{overall['low']:+.4f} … {overall['high']:+.4f}"
+    cells.append("" if row["name"] == baseline else interval)
     hits = row["metrics"].get("hr@10", {})
     cells.append(_markdown_figure({"value": hits.get("mean"), "std": hits.get("std")}))
     cells += [str(row["seeds"]), str(row["trials"]), f"{row['seconds'] / 60:.1f}"]

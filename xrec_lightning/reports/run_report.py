@@ -100,42 +100,13 @@ def describe_targets(runs: Mapping[str, Runs], figures: pl.DataFrame) -> str:
     """Return one line on what the models were tested on, and what must be known of it."""
     num_targets = int(figures.filter(slice=ALL)["num_targets"][0])
     lead = f"{len(runs)} models, tested on the same {num_targets:,} targets."
-    remarks = [f"Mind: {each}." for each in list_remarks(runs)]
-    return " ".join([lead, *remarks])
-
-
-def transfer_block(gains: pl.DataFrame, joint: str) -> str:
-    """Return the section on the gain of joint training over single-domain twins.
-
-    Args:
-        gains: What `transfer_table` returns.
-        joint: Name of the joint model.
-    """
-    header = [
-        Cell(name) for name in ("domain", "slice", "targets", "twin", "joint", "difference", "gain")
-    ]
-    rows = []
-    for row in gains.iter_rows(named=True):
-        tone = "good" if row["low"] > 0 else "bad" if row["high"] < 0 else ""
-        interval = f"{row['low']:+.4f} … {row['high']:+.4f}"
-        rows.append(
-            [
-                Cell(row[DOMAIN], "negative transfer" * row["negative"], "bad"),
-                Cell(row["slice"]),
-                Cell(f"{row['num_targets']:,}"),
-                Cell(f"{row['twin']:.4f}"),
-                Cell(f"{row['joint']:.4f}"),
-                Cell(f"{row['difference']:+.4f}", interval, tone),
-                Cell("" if row["gain"] is None else f"{row['gain']:+.1%}"),
-            ]
-        )
-    return section(
-        f"What {joint} gains over single-domain twins",
-        "NDCG@10 on the targets of a domain: the joint model less a twin of the same settings "
-        "that was trained on that domain alone, with the 95 % interval of a paired bootstrap over "
-        "users. Where the whole interval is below zero, training together harms.",
-        table(header, rows),
-    )
+    remarks = list(list_remarks(runs))
+    whole = set(figures.filter(slice=ALL)["model"])
+    for model in runs:
+        if model not in whole:
+            domains = figures.filter(model=model)["slice"]
+            remarks.append(f"{model} was tested in {', '.join(domains)} alone")
+    return " ".join([lead, *(f"Mind: {each}." for each in remarks)])
 
 
 def _slices(figures: pl.DataFrame, baseline: str) -> str:

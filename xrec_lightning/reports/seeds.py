@@ -96,7 +96,7 @@ def merge_figures(runs: Runs) -> dict[str, Any]:
         return contents[0]
     merged: dict[str, Any] = {}
     for key, first in contents[0].items():
-        values = [content.get(key) for content in contents]
+        values: list[Any] = [content.get(key) for content in contents]
         if key == PROTOCOL:
             merged[key] = first
         elif any(value is None for value in values):

@@ -7,6 +7,7 @@ import polars as pl
 from xrec_lightning.metrics.bootstrap import paired_bootstrap
 from xrec_lightning.metrics.ranking import RankMetric
 from xrec_lightning.reports.compare import MAIN_METRIC
+from xrec_lightning.reports.page import Cell, section, table
 from xrec_lightning.reports.ranks import (
     ALL,
     in_domains,
@@ -64,9 +65,43 @@ def transfer_table(
     return pl.concat(tables)
 
 
-def negative_domains(table: pl.DataFrame) -> tuple[str, ...]:
+def negative_domains(gains: pl.DataFrame) -> tuple[str, ...]:
     """Return the domains that lose by joint training beyond chance."""
-    return tuple(table.filter(pl.col("slice") == ALL, pl.col("negative"))[DOMAIN])
+    return tuple(gains.filter(pl.col("slice") == ALL, pl.col("negative"))[DOMAIN])
+
+
+def transfer_block(gains: pl.DataFrame, joint: str) -> str:
+    """Return the section on the gain of joint training over single-domain twins.
+
+    Args:
+        gains: What `transfer_table` returns.
+        joint: Name of the joint model.
+    """
+    header = [
+        Cell(name) for name in ("domain", "slice", "targets", "twin", "joint", "difference", "gain")
+    ]
+    rows = []
+    for row in gains.iter_rows(named=True):
+        tone = "good" if row["low"] > 0 else "bad" if row["high"] < 0 else ""
+        interval = f"{row['low']:+.4f} … {row['high']:+.4f}"
+        rows.append(
+            [
+                Cell(row[DOMAIN], "negative transfer" * row["negative"], "bad"),
+                Cell(row["slice"]),
+                Cell(f"{row['num_targets']:,}"),
+                Cell(f"{row['twin']:.4f}"),
+                Cell(f"{row['joint']:.4f}"),
+                Cell(f"{row['difference']:+.4f}", interval, tone),
+                Cell("" if row["gain"] is None else f"{row['gain']:+.1%}"),
+            ]
+        )
+    return section(
+        f"What {joint} gains over single-domain twins",
+        "NDCG@10 on the targets of a domain: the joint model less a twin of the same settings "
+        "that was trained on that domain alone, with the 95 % interval of a paired bootstrap over "
+        "users. Where the whole interval is below zero, training together harms.",
+        table(header, rows),
+    )
 
 
 def _domain_table(
