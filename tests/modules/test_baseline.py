@@ -7,7 +7,9 @@ from lightning.pytorch import Trainer
 
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
 from xrec_lightning.models.baselines.base import BaselineConfig
+from xrec_lightning.models.baselines.bitgcf import BiTGCFConfig
 from xrec_lightning.models.baselines.bpr_mf import BPRMFConfig
+from xrec_lightning.models.baselines.cmf import CMFConfig
 from xrec_lightning.models.baselines.ease import EASEConfig
 from xrec_lightning.models.baselines.item_knn import ItemKNNConfig
 from xrec_lightning.models.baselines.lightgcn import LightGCNConfig
@@ -26,6 +28,8 @@ BASELINES = [
     EASEConfig(),
     BPRMFConfig(epochs=5),
     LightGCNConfig(epochs=5),
+    BiTGCFConfig(epochs=5),
+    CMFConfig(embed_dim=8, text_weight=0.1),
 ]
 
 

@@ -24,7 +24,7 @@ DRAWS = 10
 """Draws after which a negative that the user took too is given up."""
 
 Propagation = Callable[[Tensor], Tensor]
-"""Map from trained vectors of all users and items to those that are scored, ``(U + N + 2, D)``."""
+"""Map from trained vectors of users and items, ``(U + N + 2, D)``, to scored ones, ``(…, K)``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,8 @@ class FactorBaseline(Baseline):
     any history. Popularity breaks ties and ranks for an empty history.
 
     Training happens on the device of the model, once all interactions were observed. Shapes: U
-    users, N items, D width; in tables of both, users come first and each part starts with padding.
+    users, N items, D width of trained vectors, K of scored ones; in tables of both, users come
+    first and each part starts with padding.
     """
 
     user_vectors: Tensor
@@ -68,13 +69,20 @@ class FactorBaseline(Baseline):
     fold_in: Tensor
     is_known: Tensor
 
-    def __init__(self, config: FactorConfig, catalog: Catalog) -> None:
+    def __init__(self, config: FactorConfig, catalog: Catalog, width: int | None = None) -> None:
+        """Make room for the vectors.
+
+        Args:
+            config: Training.
+            catalog: What the data knows.
+            width: Width of the scored vectors; that of the trained ones by default.
+        """
         super().__init__(catalog)
         self.config = config
         self.num_users = catalog.num_users
         self.pools = catalog.candidates
         self.observed: list[Tensor] = []
-        width = config.embed_dim
+        width = width or config.embed_dim
         self.register_buffer("user_vectors", torch.zeros(catalog.num_users + 1, width))
         self.register_buffer("item_vectors", torch.zeros(catalog.num_items + 1, width))
         self.register_buffer("fold_in", torch.zeros(width, width))
@@ -89,10 +97,16 @@ class FactorBaseline(Baseline):
             item_ids: Shape ``(M,)``.
         """
 
+    def user_rows(self, user_ids: Tensor, domain_ids: Tensor) -> Tensor:
+        """Return which vector a user has in a domain; one for all domains, unless overridden."""
+        return user_ids
+
     @override
     def observe(self, batch: SequenceBatch) -> None:
         row, column = (batch.item_ids > 0).nonzero(as_tuple=True)
-        parts = (batch.user_ids[row], batch.item_ids[row, column], batch.domain_ids[row, column])
+        domain_ids = batch.domain_ids[row, column]
+        user_rows = self.user_rows(batch.user_ids[row], domain_ids)
+        parts = (user_rows, batch.item_ids[row, column], domain_ids)
         self.observed.append(torch.stack(parts, dim=1).cpu())
 
     @override
@@ -112,14 +126,15 @@ class FactorBaseline(Baseline):
 
     @override
     def scores(self, batch: SequenceBatch) -> Tensor:
-        own = self.user_vectors[batch.user_ids]
+        user_rows = self.user_rows(batch.user_ids, batch.target_domain_ids[:, 0])
+        own = self.user_vectors[user_rows]
         means = functional.embedding_bag(batch.item_ids, self.item_vectors, padding_idx=0)
-        is_known = self.is_known[batch.user_ids][:, None]
+        is_known = self.is_known[user_rows][:, None]
         queries = torch.where(is_known, own, means @ self.fold_in)
         return queries @ self.item_vectors.T + self.popularity_prior()
 
     def _fit(self, triples: Tensor, propagate: Propagation) -> Tensor:
-        """Return the scored vectors of all users and items, shape ``(U + N + 2, D)``."""
+        """Return the scored vectors of all users and items, shape ``(U + N + 2, K)``."""
         config, device = self.config, self.item_vectors.device
         penalty = config.regularization
         generator = torch.Generator().manual_seed(config.seed)
@@ -159,7 +174,7 @@ def pair_loss(table: Tensor, vectors: Tensor, nodes: Tensor, regularization: flo
 
     Args:
         table: Trained vectors, which are penalized, shape ``(V, D)``.
-        vectors: Scored vectors, shape ``(V, D)``.
+        vectors: Scored vectors, shape ``(V, K)``.
         nodes: Rows of users, positive and negative items, shape ``(3, B)``.
         regularization: Factor of half the squared length of the three vectors of a pair.
     """

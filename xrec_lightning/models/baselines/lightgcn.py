@@ -47,18 +47,23 @@ class LightGCN(FactorBaseline):
 
     @override
     def propagation(self, user_ids: Tensor, item_ids: Tensor) -> Propagation:
-        nodes = item_ids + self.num_users + 1
-        edges = torch.stack([torch.cat([user_ids, nodes]), torch.cat([nodes, user_ids])])
-        adjacency = _normalized(edges, self.num_users + self.num_items + 2)
+        num_nodes = self.num_users + self.num_items + 2
+        adjacency = normalized_adjacency(user_ids, item_ids + self.num_users + 1, num_nodes)
 
         def propagate(vectors: Tensor) -> Tensor:
             total = layer = vectors
             for _ in range(self.num_layers):
-                layer = _Spread.apply(adjacency, layer)  # type: ignore[no-untyped-call]  # torch's
+                layer = spread(adjacency, layer)
                 total = total + layer
             return total / (self.num_layers + 1)
 
         return propagate
+
+
+def spread(adjacency: Tensor, vectors: Tensor) -> Tensor:
+    """Return ``adjacency @ vectors``; the sparse matrix must be symmetric."""
+    result: Tensor = _Spread.apply(adjacency, vectors)  # type: ignore[no-untyped-call]  # torch's
+    return result
 
 
 class _Spread(torch.autograd.Function):
@@ -74,8 +79,15 @@ class _Spread(torch.autograd.Function):
         return None, ctx.adjacency @ gradients[0]
 
 
-def _normalized(edges: Tensor, size: int) -> Tensor:
-    """Return the sparse matrix of ``edges`` over the root of both degrees, ``(size, size)``."""
+def normalized_adjacency(left: Tensor, right: Tensor, size: int) -> Tensor:
+    """Return the symmetric sparse matrix of pairs, each over the root of both degrees.
+
+    Args:
+        left: Nodes, shape ``(M,)``.
+        right: Their neighbors, shape ``(M,)``.
+        size: Number of nodes, rows and columns of the result.
+    """
+    edges = torch.stack([torch.cat([left, right]), torch.cat([right, left])])
     roots = torch.bincount(edges[0], minlength=size).clamp_min(1).float().rsqrt()
     values = roots[edges[0]] * roots[edges[1]]
     with warnings.catch_warnings():
