@@ -118,7 +118,11 @@ def test_an_adaptor_takes_the_vectors_of_the_store(catalog: Catalog) -> None:
 
 def test_cold_items_have_the_key_of_their_text(catalog: Catalog, batch: SequenceBatch) -> None:
     config = SequenceChannelConfig(
-        encoder=ENCODER, item_input="id+knowledge", item_init="zero", popularity_gate=2.0
+        encoder=ENCODER,
+        item_input="id+knowledge",
+        item_init="zero",
+        popularity_gate=2.0,
+        delta_bound=0.5,
     )
     channel = config.build(catalog)
     expected = F.normalize(whitened_vectors(catalog, 6), dim=1)

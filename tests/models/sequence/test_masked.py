@@ -28,6 +28,16 @@ def test_only_domains_that_had_targets_are_hidden(batch: SequenceBatch) -> None:
     assert hidden.target_ids.tolist() == [[0, 7, 0, 8], [0, 9, 0, 0], [0, 0, 0, 0]]
 
 
+def test_targets_keep_their_weights(batch: SequenceBatch) -> None:
+    batch = batch._replace(
+        target_ids=batch.item_ids * torch.tensor([0, 1, 1, 1]),
+        target_domain_ids=batch.domain_ids,
+        target_weights=torch.tensor([[0.0, 1.0, 2.0, 1.0], [0.0, 4.0, 0.0, 0.0], [0.0] * 4]),
+    )
+    hidden = hide_targets(batch, 1.0)
+    assert hidden.target_weights.tolist() == [[2, 1, 2, 1], [2, 4, 0, 0], [0, 0, 0, 0]]
+
+
 def test_hidden_targets_are_told_from_targets_elsewhere(batch: SequenceBatch) -> None:
     hidden = hide_targets(batch, 0.5)
     is_hidden = hidden_targets(hidden)

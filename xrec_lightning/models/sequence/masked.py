@@ -30,7 +30,8 @@ def hide_targets(batch: SequenceBatch, share: float) -> SequenceBatch:
 
     Every history has one at least. Only items of domains that had targets are hidden. The history
     keeps them: whoever encodes it must hide them, or see no further than ``state_positions``, the
-    last interaction that is strictly earlier. All targets weigh the same.
+    last interaction that is strictly earlier. Targets that were targets keep their weights, others
+    have the mean of those.
     """
     is_eligible = (batch.item_ids > 0) & torch.isin(batch.domain_ids, batch.target_domain_ids)
     draws = torch.rand(batch.item_ids.shape, device=batch.item_ids.device)
@@ -44,9 +45,19 @@ def hide_targets(batch: SequenceBatch, share: float) -> SequenceBatch:
     return batch._replace(
         target_ids=batch.item_ids * is_hidden,
         target_domain_ids=batch.domain_ids * is_hidden,
-        target_weights=is_hidden.to(batch.target_weights.dtype),
+        target_weights=_weights(batch) * is_hidden,
         state_positions=torch.where(is_hidden, states, -1),
     )
+
+
+def _weights(batch: SequenceBatch) -> Tensor:
+    """Return the weight of every item of the history as a target, shape ``(B, L)``."""
+    given = batch.target_weights[batch.target_ids > 0]
+    mean = given.mean() if len(given) > 0 else batch.target_weights.new_ones(())
+    is_target = hidden_targets(batch)
+    if is_target is None:  # augmented: targets are no longer where their interactions are
+        return mean.expand(batch.item_ids.shape)
+    return torch.where(is_target, batch.target_weights, mean)
 
 
 def hidden_targets(batch: SequenceBatch) -> Tensor | None:
