@@ -120,8 +120,7 @@ def mix_domains(counts: Tensor, own_share: float) -> Tensor:
 def _exchange(vectors: Tensor, mixing: Tensor) -> Tensor:
     """Mix the vectors of each user, which follow padding, domain by domain; items stay."""
     num_users, num_domains, _ = mixing.shape
-    padding, users, items = vectors.split(
-        [1, num_users * num_domains, len(vectors) - 1 - num_users * num_domains]
-    )
-    mixed = torch.einsum("uef,fud->eud", mixing, users.view(num_domains, num_users, -1))
-    return torch.cat([padding, mixed.flatten(0, 1), items])
+    first_item = 1 + num_users * num_domains
+    users = vectors[1:first_item].view(num_domains, num_users, -1)
+    mixed = torch.einsum("uef,fud->eud", mixing, users).flatten(0, 1)
+    return torch.cat([vectors[:1], mixed, vectors[first_item:]])

@@ -87,7 +87,8 @@ class Alignment(Regularizer):
 
     def _items(self, batch: SequenceBatch) -> Tensor:
         """Return the distinct items of a batch that have text and are trained, shape ``(M,)``."""
-        item_ids = torch.cat([batch.item_ids.flatten(), batch.target_ids.flatten()]).unique()
+        item_ids = torch.cat([batch.item_ids.flatten(), batch.target_ids.flatten()])
+        item_ids = torch.unique(item_ids)
         item_ids = item_ids[self.is_aligned[item_ids]]
         if len(item_ids) > self.config.max_items:
             order = torch.randperm(len(item_ids), device=item_ids.device)
