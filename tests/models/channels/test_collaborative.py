@@ -12,9 +12,9 @@ from xrec_lightning.models.cooccurrence import (
 )
 
 CONFIGS = [
-    CollaborativeChannelConfig(dim=4),
-    CollaborativeChannelConfig(dim=4, relation="together", normalization="ppmi"),
-    CollaborativeChannelConfig(dim=4, normalization="ppmi", shift=1.2, window=1),
+    CollaborativeChannelConfig(dim=4, keep_lengths=False, normalization="degree"),
+    CollaborativeChannelConfig(dim=4, keep_lengths=False, relation="together"),
+    CollaborativeChannelConfig(dim=4, keep_lengths=False, shift=1.2, window=1),
 ]
 
 
@@ -46,7 +46,7 @@ def test_cosines_are_those_of_the_singular_vectors(
 
 
 def test_keys_with_lengths_rebuild_the_strengths(linked: Catalog) -> None:
-    config = CollaborativeChannelConfig(dim=13, keep_lengths=True)
+    config = CollaborativeChannelConfig(dim=13)
     channel = config.build(linked)
     strengths = dense_strengths(config, linked)
     scores = (channel.vectors @ channel.keys().T).numpy()

@@ -34,17 +34,18 @@ class CollaborativeChannelConfig(MemoryChannelConfig):
     whatever came first."""
     dim: int = 128
     """Width of the factors."""
-    window: int = 3
+    window: int = 5
     """Earlier interactions that each one follows; or how far apart two may be."""
-    step_decay: float = 0.5
+    step_decay: float = 0.7
     """What one more step between two interactions counts, relative to one less."""
-    normalization: Literal["degree", "ppmi"] = "degree"
-    """What is factorized: counts over the roots of both items' sums, or positive pointwise mutual
-    information."""
+    normalization: Literal["ppmi", "degree"] = "ppmi"
+    """What is factorized: positive pointwise mutual information, or counts over the roots of both
+    items' sums."""
     shift: float = 1.0
     """With `ppmi`: what its logarithm is taken off; more keeps only what is surprising."""
-    keep_lengths: bool = False
-    """Whether a key is shorter where less is known of the item, at most 1; all are 1 without."""
+    keep_lengths: bool = True
+    """Whether a key is the shorter the less is known of the item, at most 1; if not, each is 1, and
+    what is hardly known crowds the top."""
 
     @override
     def __post_init__(self) -> None:

@@ -26,8 +26,8 @@ class GraphChannelConfig(MemoryChannelConfig):
     """Width of the knowledge vectors after whitening."""
     num_layers: int = 2
     """Steps along the edges; from item to item over a user or a tag are two."""
-    self_weight: float = 1.0
-    """Weight of an item's own knowledge vector; that of each step is 1."""
+    self_weight: float = 0.1
+    """Weight of an item's own knowledge vector; that of each step is 1, which spreads it thinly."""
     relations: list[str] | None = None
     """Kinds of edges: `events` (users and the items of their training events), `item_tag`,
     `item_brand`, `entity_entity` (knowledge triples); all that the data set has by default."""
