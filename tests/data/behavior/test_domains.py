@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xrec_lightning.batches import SequenceBatch
-from xrec_lightning.data.behavior.domains import choose_domains, keep_domains
+from xrec_lightning.data.behavior.domains import choose_domains, keep_domains, skip_users_without
 from xrec_lightning.data.behavior.sequences import Histories
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
 from xrec_lightning.data.errors import InputError
@@ -46,6 +46,13 @@ def test_kept_domains_stay_in_order_with_their_users() -> None:
     assert (other.offsets.tolist(), other.train_ends.tolist()) == ([0, 2, 4], [1, 4])
 
 
+def test_users_without_a_target_have_nothing_to_train_on() -> None:
+    left = skip_users_without(HISTORIES, np.array([False, True, False]))
+    assert left.train_ends.tolist() == [3, 4]  # the second user starts at 4 and has no target
+    both = skip_users_without(HISTORIES, np.array([False, False, True]))
+    assert both.train_ends.tolist() == HISTORIES.train_ends.tolist()
+
+
 def test_a_twin_equals_a_data_set_of_its_domain_alone(tiny_dataset: Path) -> None:
     datamodule = BehaviorDataModule(tiny_dataset, train_domains=["tea"], history_domains=["tea"])
     log = datamodule.prepared.interactions().collect()
@@ -76,7 +83,8 @@ def test_targets_of_one_domain_see_the_histories_of_all(tiny_dataset: Path) -> N
     joint = set().union(*map(targets_of, trained(tiny_dataset)))
     batches = trained(tiny_dataset, train_domains=["pots"])
     mine = set().union(*map(targets_of, batches))
-    assert mine == {pair for pair in joint if pair[1] in _items(tiny_dataset, POTS)}
+    pots = _items(tiny_dataset, POTS)
+    assert mine == {pair for pair in joint if pair[1] in pots}
     assert any((batch.domain_ids == TEA).any() for batch in batches)
 
 
