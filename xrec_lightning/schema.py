@@ -65,8 +65,7 @@ TAIL = "tail"
 MID = "mid"
 HEAD = "head"
 BUCKETS = (COLD, TAIL, MID, HEAD)
-"""Item popularity in training events: 0, 1 to 3, 4 to 15, more than 15."""
-BUCKET_STARTS = (0, 1, 4, 16)
+"""Item popularity in training events: 0, 1 to 3, 4 to 15, more than 15 (`buckets`)."""
 
 SLICES = (
     WARM,

@@ -8,9 +8,11 @@ from xrec_lightning.models.calibration import (
     TOP_K,
     Evidence,
     concatenate,
+    fit_bucket_weights,
     fit_cold_offset,
     fit_weights,
-    mean_gain,
+    refine_weights,
+    target_gains,
 )
 
 
@@ -23,7 +25,11 @@ def evidence(num_targets: int = 300) -> Evidence:
     helpful = torch.randn(num_targets, 40, generator=generator) + 2.0 * is_target
     harmful = torch.randn(num_targets, 40, generator=generator) - 2.0 * is_target
     excluded = (torch.rand(num_targets, 40, generator=generator) < 0.1) & ~is_target
-    return Evidence((noise, helpful, harmful), excluded, targets)
+    return Evidence((noise, helpful, harmful), torch.zeros(40), excluded, targets)
+
+
+def mean_gain(case: Evidence, weights: torch.Tensor) -> float:
+    return target_gains(case, weights).mean().item()
 
 
 def test_mean_gain_equals_a_loop_over_targets() -> None:
@@ -38,29 +44,84 @@ def test_mean_gain_equals_a_loop_over_targets() -> None:
 
 
 def test_ties_count_against_the_target() -> None:
-    case = Evidence((torch.zeros(1, 3),), torch.zeros(1, 3).bool(), torch.tensor([1]))
+    case = Evidence(
+        (torch.zeros(1, 3),), torch.zeros(3), torch.zeros(1, 3).bool(), torch.tensor([1])
+    )
     assert mean_gain(case, torch.ones(1)) == pytest.approx(1 / math.log2(4))
 
 
 def test_helpful_parts_gain_weight_and_harmful_ones_lose_it() -> None:
     case = evidence()
     start = torch.tensor([1.0, 0.3, 0.3])
-    fitted = fit_weights(case, start)
+    fitted = fit_weights([case], start)
     assert fitted[0] == 1.0
     assert fitted[1] > 1.0
     assert fitted[2] == 0.0
     assert mean_gain(case, fitted) > mean_gain(case, start)
 
 
+def test_the_bias_counts_beside_the_weights() -> None:
+    case = evidence(60)
+    bias = torch.linspace(-2, 2, 40)
+    as_part = case._replace(parts=(*case.parts, bias.expand(60, -1)))
+    weights = torch.tensor([0.5, 0.8, 0.1])
+    expected = mean_gain(as_part, torch.tensor([0.5, 0.8, 0.1, 1.0]))
+    assert mean_gain(case._replace(bias=bias), weights) == expected
+    fitted = fit_weights([case._replace(bias=bias)], weights)
+    assert mean_gain(case._replace(bias=bias), fitted) >= expected
+
+
+def test_domains_are_weighed_by_their_targets() -> None:
+    few, many = evidence(20), evidence(400)
+    opposite = many._replace(parts=(many.parts[0], many.parts[2], many.parts[1]))
+    start = torch.tensor([1.0, 0.3, 0.3])
+    assert fit_weights([few, opposite], start).argmax() == 2
+    assert fit_weights([few, opposite._replace(parts=many.parts)], start).argmax() == 1
+
+
+def test_a_domain_gets_weights_of_its_own_only_for_a_sure_gain() -> None:
+    case, misleading = evidence(300), torch.tensor([1.0, 0.3, 0.3])
+    own = refine_weights(case, misleading)
+    gain = target_gains(case, own) - target_gains(case, misleading)
+    assert gain.mean() > gain.std() / 300**0.5
+    best = own
+    for _ in range(5):
+        best = fit_weights([case], best)
+    assert torch.equal(refine_weights(case, best), best)
+
+
+def test_buckets_get_factors_of_their_own_only_for_a_sure_gain() -> None:
+    case = evidence(600)
+    buckets = (torch.arange(40) >= 20).long()
+    # Below 20 the helpful part is noise: its weight should be smaller there.
+    is_target = torch.arange(40) == case.targets[:, None]
+    noisy = torch.where(buckets == 0, case.parts[1] * 3 - 6.0 * is_target, case.parts[1])
+    mixed = case._replace(parts=(case.parts[0], noisy, case.parts[2]))
+    weights = torch.tensor([1.0, 1.0, 0.0])
+    factors = fit_bucket_weights([mixed], [weights], [buckets], 2)
+    assert factors[:, 1].tolist() == [1.0, 1.0, 1.0]
+    assert factors[1, 0] < 1.0
+    scaled = [p * factors[i, buckets] for i, p in enumerate(mixed.parts)]
+    gain = mean_gain(mixed._replace(parts=tuple(scaled)), weights) - mean_gain(mixed, weights)
+    assert gain > 0.0
+    # Nothing to tell the buckets apart: all stay at 1.
+    plain = fit_bucket_weights([case], [torch.tensor([0.0, 3.0, 0.0])], [buckets], 2)
+    assert torch.equal(plain, torch.ones(3, 2))
+
+
 def test_a_weight_of_zero_is_kept_where_nothing_helps() -> None:
     case = evidence()
-    assert fit_weights(case, torch.tensor([1.0, 0.5, 0.0]))[2] == 0.0
+    assert fit_weights([case], torch.tensor([1.0, 0.5, 0.0]))[2] == 0.0
 
 
 def test_pieces_become_one() -> None:
     case = evidence(20)
     pieces = [
-        Evidence(tuple(p[rows] for p in case.parts), case.is_excluded[rows], case.targets[rows])
+        case._replace(
+            parts=tuple(part[rows] for part in case.parts),
+            is_excluded=case.is_excluded[rows],
+            targets=case.targets[rows],
+        )
         for rows in (slice(0, 7), slice(7, 7), slice(7, 20))
     ]
     whole = concatenate(pieces)
@@ -74,7 +135,8 @@ def cold_case() -> tuple[Evidence, torch.Tensor]:
     warm = case.targets < 30
     parts = tuple(part[warm] for part in case.parts)
     is_cold = torch.arange(40) >= 30
-    return Evidence(parts, case.is_excluded[warm], case.targets[warm]), is_cold
+    case = Evidence(parts, case.bias, case.is_excluded[warm], case.targets[warm])
+    return case, is_cold
 
 
 def ndcg_of(case: Evidence, weights: torch.Tensor, is_cold: torch.Tensor, offset: float) -> float:
@@ -105,7 +167,7 @@ def test_without_cold_candidates_there_is_no_offset() -> None:
 def test_targets_that_cannot_tell_leave_the_offset_at_zero() -> None:
     case, is_cold = cold_case()
     last = -(torch.arange(40) == case.targets[:, None]).float()  # behind 29 warm candidates
-    hopeless = Evidence((last,), torch.zeros_like(case.is_excluded), case.targets)
+    hopeless = Evidence((last,), case.bias, torch.zeros_like(case.is_excluded), case.targets)
     assert fit_cold_offset(hopeless, torch.ones(1), is_cold, 0.1) == 0.0
     never_in_the_way = case._replace(is_excluded=case.is_excluded | is_cold)
     assert fit_cold_offset(never_in_the_way, torch.ones(3), is_cold, 0.1) == 0.0

@@ -72,9 +72,27 @@ def test_before_training_the_score_is_text_neighbors_and_popularity(
 def test_weighted_parts_sum_to_the_score(catalog: Catalog, batch: SequenceBatch) -> None:
     scorer = trained_like(catalog)
     weights = scorer.weights[batch.target_domain_ids[:, 0]]
-    parts = torch.stack(scorer.parts(batch), dim=-1)
+    keys = [channel.keys() for channel in scorer.channel_list()]
+    parts = torch.stack(scorer.parts(batch, keys), dim=-1)
     scores = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T
-    torch.testing.assert_close((parts * weights[:, None]).sum(-1), scores, atol=1e-5, rtol=1e-5)
+    total = (parts * weights[:, None]).sum(-1) + scorer.bias
+    torch.testing.assert_close(total, scores, atol=1e-5, rtol=1e-5)
+
+
+def test_factors_of_a_bucket_change_its_items_only(catalog: Catalog, batch: SequenceBatch) -> None:
+    scorer = trained_like(catalog)
+    before = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T
+    keys = [channel.keys() for channel in scorer.channel_list()]
+    weights = scorer.weights[batch.target_domain_ids[:, 0]]
+    tail = (catalog.train_counts >= 1) & (catalog.train_counts <= 3)
+    assert 0 < tail.sum() < len(tail) - 1
+    scorer.bucket_factors[1, 1] = 3.0
+    change = scorer.user_vectors(batch)[:, 0] @ scorer.item_vectors().T - before
+    expected = 2.0 * scorer.parts(batch, keys)[1] * weights[:, 1:] * tail
+    torch.testing.assert_close(change, expected, atol=1e-5, rtol=1e-5)
+    item_ids = torch.arange(1, 13).expand(3, -1)
+    explained = scorer.explain(batch, item_ids).channel_scores.sum(-1) + scorer.bias[item_ids]
+    torch.testing.assert_close(explained, (before + change)[:, 1:], atol=1e-5, rtol=1e-5)
 
 
 def test_cold_items_that_a_channel_knows_are_raised(catalog: Catalog, batch: SequenceBatch) -> None:

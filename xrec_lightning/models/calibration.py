@@ -11,16 +11,20 @@ FACTORS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0)
 
 TOP_K = 20
 """Cut-off of the NDCG that is maximized: a little deeper than what is reported, for less noise."""
+BUCKET_FACTORS = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0)
+"""The same for the weights of one popularity bucket."""
 OFFSETS = (-50.0, 50.0)
 """Between these an offset of cold items is searched, in logits."""
 BISECTIONS = 14
 
 
 class Evidence(NamedTuple):
-    """Parts of the scores of targets' candidates. T targets, N candidates, C parts."""
+    """Parts of the scores of candidates in one domain. T targets, N candidates, C parts."""
 
     parts: tuple[Tensor, ...]
     """Each part's score of each candidate, C tensors of shape ``(T, N)``."""
+    bias: Tensor
+    """What is added to the weighted sum, shape ``(N,)``."""
     is_excluded: Tensor
     """True where a candidate was seen and is not ranked, shape ``(T, N)``."""
     targets: Tensor
@@ -31,46 +35,103 @@ def concatenate(pieces: Sequence[Evidence]) -> Evidence:
     """Return the targets of all ``pieces``, which share their candidates."""
     return Evidence(
         parts=tuple(torch.cat(part) for part in zip(*(p.parts for p in pieces), strict=True)),
+        bias=pieces[0].bias,
         is_excluded=torch.cat([piece.is_excluded for piece in pieces]),
         targets=torch.cat([piece.targets for piece in pieces]),
     )
 
 
-def fit_weights(evidence: Evidence, weights: Tensor, rounds: int = 2) -> Tensor:
-    """Return weights of the parts under which targets rank best.
+def fit_weights(evidence: Sequence[Evidence], weights: Tensor, rounds: int = 2) -> Tensor:
+    """Return the weights of the parts under which the targets of all domains rank best.
 
     Coordinate ascent over `FACTORS` on NDCG@`TOP_K`: it needs no gradient and agrees with what is
-    reported. The first weight stays as it is, since only ratios matter. The same input gives the
-    same weights.
+    reported. The first weight stays as it is: the bias was trained beside it. The same input gives
+    the same weights.
 
     Args:
-        evidence: Targets held out of training, and their candidates.
-        weights: Positive weights to start from, shape ``(C,)``.
+        evidence: Targets held out of training, and their candidates, one a domain.
+        weights: Weights to start from, shape ``(C,)``.
         rounds: Most passes over the weights.
     """
     best = weights.clone()
-    # Differences to the target's own score: a candidate is above it where their sum is positive.
-    margins = [part - part.gather(1, evidence.targets[:, None]) for part in evidence.parts]
-    margins[0] = margins[0].masked_fill(evidence.is_excluded, float("-inf"))
-    others, total = torch.empty_like(margins[0]), torch.empty_like(margins[0])
+    margins = [_margins(each, float(weights[0])) for each in evidence]
+    others = [torch.empty_like(each[0]) for each in margins]
+    totals = [torch.empty_like(each[0]) for each in margins]
     value = 0.0
     for _ in range(rounds):
         before = value
         for index in range(1, len(best)):
-            _sum(
-                margins,
-                best.where(torch.arange(len(best), device=best.device) != index, 0.0),
-                out=others,
-            )
+            rest = best.clone()
+            rest[index] = 0.0
+            for own, other in zip(margins, others, strict=True):
+                _sum(own, rest, out=other)
             start = float(best[index] or weights[index])
             for factor in FACTORS:
-                torch.add(others, margins[index], alpha=start * factor, out=total)
-                gain = _mean_gain(total)
+                gains = []
+                for own, other, total in zip(margins, others, totals, strict=True):
+                    torch.add(other, own[index], alpha=start * factor, out=total)
+                    gains.append(_gains(total))
+                gain = torch.cat(gains).mean().item()
                 if gain > value:
                     value, best[index] = gain, start * factor
         if value == before:
             break
     return best
+
+
+def refine_weights(evidence: Evidence, weights: Tensor) -> Tensor:
+    """Return weights of one domain's own, or those of all domains where these do as well.
+
+    Few targets fit noise: weights of its own must gain more than the standard error of their gain.
+
+    Args:
+        evidence: Targets of the domain.
+        weights: Weights fitted on the targets of all domains, shape ``(C,)``.
+    """
+    own = fit_weights([evidence], weights)
+    is_better = _is_surely_above(target_gains(evidence, own), target_gains(evidence, weights))
+    return own if is_better else weights
+
+
+def fit_bucket_weights(
+    evidence: Sequence[Evidence], weights: Sequence[Tensor], buckets: Sequence[Tensor], size: int
+) -> Tensor:
+    """Return what the parts' weights are multiplied with for candidates of each popularity.
+
+    Coordinate ascent as in `fit_weights`, but a factor other than 1 must gain more than the
+    standard error of its gain. The last bucket, that of the popular items, stays at 1.
+
+    Args:
+        evidence: Targets held out of training, and their candidates, one a domain.
+        weights: Weights of the parts in each domain, each of shape ``(C,)``.
+        buckets: Bucket of each candidate in each domain, each of shape ``(N,)``.
+        size: Number of buckets, K.
+
+    Returns:
+        Shape ``(C, K)``.
+    """
+    factors = weights[0].new_ones(len(weights[0]), size)
+
+    def gains() -> Tensor:
+        rows = []
+        for each, own, bucket in zip(evidence, weights, buckets, strict=True):
+            scaled = (own[:, None] * factors)[:, bucket]  # (C, N)
+            total = sum(part * scaled[index] for index, part in enumerate(each.parts)) + each.bias
+            margins = total - total.gather(1, each.targets[:, None])
+            rows.append(_gains(margins.masked_fill_(each.is_excluded, float("-inf"))))
+        return torch.cat(rows)
+
+    best = gains()
+    for bucket in range(size - 1):
+        for index in range(len(factors)):
+            kept = 1.0
+            for factor in BUCKET_FACTORS:
+                factors[index, bucket] = factor
+                tried = gains()
+                if tried.mean() > best.mean() and _is_surely_above(tried, best):
+                    best, kept = tried, factor
+            factors[index, bucket] = kept
+    return factors
 
 
 def fit_cold_offset(
@@ -91,10 +152,7 @@ def fit_cold_offset(
     """
     if not is_cold.any():
         return 0.0
-    margins = [part - part.gather(1, evidence.targets[:, None]) for part in evidence.parts]
-    total = torch.empty_like(margins[0])
-    _sum(margins, weights, out=total)
-    total.masked_fill_(evidence.is_excluded, float("-inf"))
+    total = _total(evidence, weights)
     warm_ranks = (total[:, ~is_cold] >= 0).sum(dim=1)
     cold = total[:, is_cold]
 
@@ -111,27 +169,53 @@ def fit_cold_offset(
     return low
 
 
-def mean_gain(evidence: Evidence, weights: Tensor) -> float:
-    """Return NDCG@`TOP_K` of the weighted sum of the parts, ties against the target."""
-    margins = [part - part.gather(1, evidence.targets[:, None]) for part in evidence.parts]
-    total = torch.empty_like(margins[0])
-    _sum(margins, weights, out=total)
-    return _mean_gain(total.masked_fill(evidence.is_excluded, float("-inf")))
+def target_gains(evidence: Evidence, weights: Tensor) -> Tensor:
+    """Return NDCG@`TOP_K` of each target, ties against it, shape ``(T,)``."""
+    return _gains(_total(evidence, weights))
 
 
-def _mean_gain(margins: Tensor) -> float:
-    """Return the mean gain of targets; ``margins`` are overwritten."""
+def _is_surely_above(new: Tensor, old: Tensor) -> bool:
+    """Return whether the mean of paired differences is more than its standard error."""
+    difference = new - old
+    error = difference.std() / len(difference) ** 0.5
+    return bool(difference.mean() > error)
+
+
+def _margins(evidence: Evidence, first: float) -> list[Tensor]:
+    """Return differences to the target's own parts; the first holds the bias and what is seen.
+
+    A candidate is above the target where their weighted sum is positive. The bias has the weight 1,
+    so that it is divided by that of the ``first`` part.
+    """
+    columns = evidence.targets[:, None]
+    margins = [part - part.gather(1, columns) for part in evidence.parts]
+    margins[0] += (evidence.bias - evidence.bias[columns]) / first
+    margins[0].masked_fill_(evidence.is_excluded, float("-inf"))
+    return margins
+
+
+def _total(evidence: Evidence, weights: Tensor) -> Tensor:
+    """Return by how much each candidate's score is above the target's, shape ``(T, N)``."""
+    total = torch.zeros_like(evidence.parts[0])
+    _sum(evidence.parts, weights, out=total)
+    total += evidence.bias
+    total -= total.gather(1, evidence.targets[:, None])
+    return total.masked_fill_(evidence.is_excluded, float("-inf"))
+
+
+def _gains(margins: Tensor) -> Tensor:
+    """Return the gain of each target; ``margins`` are overwritten."""
     is_above = margins.ge_(0.0)  # ones and zeros: adding floats is five times faster than booleans
     ranks = (is_above @ torch.ones_like(margins[0])).clamp_min(1.0)  # the target itself is counted
-    return _ndcg(ranks)
+    return (1.0 / torch.log2(ranks + 1.0)).where(ranks <= TOP_K, 0.0)
 
 
 def _ndcg(ranks: Tensor) -> float:
     return (1.0 / torch.log2(ranks + 1.0)).where(ranks <= TOP_K, 0.0).mean().item()
 
 
-def _sum(margins: Sequence[Tensor], weights: Tensor, out: Tensor) -> None:
+def _sum(parts: Sequence[Tensor], weights: Tensor, out: Tensor) -> None:
     out.zero_()
-    for margin, weight in zip(margins, weights.tolist(), strict=True):
+    for part, weight in zip(parts, weights.tolist(), strict=True):
         if weight:
-            out.add_(margin, alpha=weight)
+            out.add_(part, alpha=weight)

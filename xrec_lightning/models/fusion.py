@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xrec_lightning.batches import Catalog, SequenceBatch
+from xrec_lightning.buckets import BUCKET_STARTS
 from xrec_lightning.models.channels.base import Channel, ChannelConfig, Phrase
 
 
@@ -25,11 +26,12 @@ class Explanation(NamedTuple):
 
 
 class FusionScorer(nn.Module):
-    """Score items by ``sum_c w[c, d] * cos(q_c(u), k_c(j)) / t_c + b_j + o_d``.
+    """Score items by ``sum_c w[c, d] * g[c, p(j)] * cos(q_c(u), k_c(j)) / t_c + b_j + o_d``.
 
     Every channel has its own temperature ``t_c`` and is trained by its own softmax; the weights by
     domain are no parameters but fitted on targets that no channel was trained on (`set_weights`).
     Trained together, the channel that remembers the training transitions would silence the rest.
+    The factors ``g`` by the item's popularity bucket (cold, tail, mid, head) are 1 unless fitted.
     The offset ``o_d`` is that of items without training event, which could not learn a bias.
 
     Shapes: B histories, P targets, C channels, N items, V sum of the channels' widths plus two.
@@ -47,6 +49,8 @@ class FusionScorer(nn.Module):
 
     weights: Tensor
     cold_offsets: Tensor
+    bucket_factors: Tensor
+    buckets: Tensor
     is_cold: Tensor
 
     def __init__(
@@ -69,6 +73,10 @@ class FusionScorer(nn.Module):
         # Row 0 belongs to padding: targets that are none.
         self.register_buffer("weights", weights.repeat(len(catalog.domains) + 1, 1))
         self.register_buffer("cold_offsets", torch.zeros(len(catalog.domains) + 1))
+        self.register_buffer("bucket_factors", torch.ones(len(channels), len(BUCKET_STARTS)))
+        starts = torch.tensor(BUCKET_STARTS, device=catalog.train_counts.device)
+        buckets = torch.bucketize(catalog.train_counts, starts, right=True) - 1
+        self.register_buffer("buckets", buckets, persistent=False)
         is_cold = catalog.train_counts == 0
         is_cold[0] = False
         self.register_buffer("is_cold", is_cold, persistent=False)
@@ -93,22 +101,27 @@ class FusionScorer(nn.Module):
 
     def item_vectors(self) -> Tensor:
         """Return the item side of the inner product, padding first, shape ``(N + 1, V)``."""
-        keys = torch.cat([channel.keys() for channel in self.channel_list()], dim=-1)
+        factors = self.bucket_factors[:, self.buckets]  # (C, N + 1)
+        channels = enumerate(self.channel_list())
+        keys = torch.cat(
+            [channel.keys() * factors[index, :, None] for index, channel in channels], dim=-1
+        )
         # A cold item of which no channel knows anything is not raised.
         is_raised = self.is_cold & (keys.abs().sum(dim=-1) > 0)
         return torch.cat([keys, self.bias[:, None], is_raised[:, None].float()], dim=-1)
 
-    def parts(self, batch: SequenceBatch) -> tuple[Tensor, ...]:
-        """Return what the weights multiply, C tensors of shape ``(B, N + 1)``.
+    def parts(self, batch: SequenceBatch, keys: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return what weights and bucket factors multiply, C tensors of shape ``(B, K)``.
 
-        The item bias, which has no weight, comes with the first channel, whose weight is fixed.
+        Args:
+            batch: Histories with one target domain each.
+            keys: Each channel's keys of the K items that are scored, C of shape ``(K, D)``.
         """
         scales = self.log_scales.exp()
-        first, *others = [
-            channel.queries(batch)[:, 0] @ channel.keys().T * scales[index]
-            for index, channel in enumerate(self.channel_list())
-        ]
-        return (first + self.bias / self.weights[0, 0], *others)
+        return tuple(
+            channel.queries(batch)[:, 0] @ own.T * scales[index]
+            for index, (channel, own) in enumerate(zip(self.channel_list(), keys, strict=True))
+        )
 
     def explain(self, batch: SequenceBatch, item_ids: Tensor) -> Explanation:
         """Return the channels and the history interactions behind the scores of items.
@@ -119,9 +132,11 @@ class FusionScorer(nn.Module):
         """
         weights = self.weights[batch.target_domain_ids] * self.log_scales.exp()  # (B, 1, C)
         scores, causes = [], []
+        factors = self.bucket_factors[:, self.buckets[item_ids]]  # (C, B, K)
         for index, channel in enumerate(self.channel_list()):
             keys = channel.keys()[item_ids]  # (B, K, D)
-            scores.append((keys * channel.queries(batch)).sum(dim=-1) * weights[..., index])
+            cosines = (keys * channel.queries(batch)).sum(dim=-1)
+            scores.append(cosines * weights[..., index] * factors[index])
             best = channel.contributions(batch, item_ids).max(dim=-1)
             causes.append(torch.where(best.values > 0, best.indices, -1))
         return Explanation(

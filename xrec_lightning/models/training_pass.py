@@ -36,7 +36,7 @@ class TrainingPass(NamedTuple):
     """What one pass of the channels said of the targets."""
 
     losses: Tensor
-    """Loss of every channel and target, shape ``(C, T)``."""
+    """Loss of every channel that trains and target, shape ``(C, T)``."""
     comparisons: tuple[tuple[Comparison, ...], ...]
     """What the losses were computed from, one a domain for each channel."""
 
@@ -62,9 +62,11 @@ class TrainingStep(NamedTuple):
 def training_pass(
     scorer: FusionScorer, loss: LossConfig, batch: SequenceBatch, targets: Sequence[DomainTargets]
 ) -> TrainingPass:
-    """Return what every channel says of ``targets``, one of each domain."""
+    """Return what every channel that trains says of ``targets``, one of each domain."""
     rows, seen = [], []
     for index, channel in enumerate(scorer.channel_list()):
+        if not channel.trains:
+            continue
         queries = channel.queries(batch) * scorer.log_scales[index].exp()
         keys, bias = channel.keys(), scorer.bias
         disliked_logits = None

@@ -16,8 +16,10 @@ from xrec_lightning.metrics.ranking import RankMetric
 from xrec_lightning.models.calibration import (
     Evidence,
     concatenate,
+    fit_bucket_weights,
     fit_cold_offset,
     fit_weights,
+    refine_weights,
 )
 from xrec_lightning.models.channels.base import ChannelConfig
 from xrec_lightning.models.fusion import FusionScorer
@@ -36,7 +38,9 @@ from xrec_lightning.modules.ranking import RankingModule
 class FusionRecommender(RankingModule):
     """Score items by channels, each trained to find the target among its own domain.
 
-    Before each validation of a fit the channels' weights are fitted on validation targets.
+    Before each validation of a fit the channels' weights are fitted on validation targets, which
+    no channel was built from or trained on; a domain has weights of its own where these gain more
+    than the standard error of their gain.
 
     Args:
         catalog: What the data knows; linked from the datamodule.
@@ -53,6 +57,8 @@ class FusionRecommender(RankingModule):
             training events plus one; helps where training is short.
         calibration_targets: Validation targets of each domain that the weights are fitted on; 0
             keeps the weights of the config.
+        bucket_weights: Whether the weights are fitted for each popularity of items too; where that
+            does not gain more than its standard error they stay the same for all.
         cold_tolerance: Share of their validation NDCG@20 that warm targets may lose to items
             without training events, which are raised as far as that allows.
         optimizer: Optimizer of all parameters.
@@ -76,6 +82,7 @@ class FusionRecommender(RankingModule):
         temperature: float = 0.07,
         popularity_prior: float = 0.0,
         calibration_targets: int = 2048,
+        bucket_weights: bool = False,
         cold_tolerance: float = 0.02,
         optimizer: OptimizerCallable = AdamW,
         metrics: Sequence[RankMetric] | None = None,
@@ -96,6 +103,7 @@ class FusionRecommender(RankingModule):
             config.build(catalog, self.scorer, self.loss) for config in regularizers or []
         )
         self.calibration_targets = calibration_targets
+        self.bucket_weights = bucket_weights
         self.cold_tolerance = cold_tolerance
         self.optimizer = optimizer
         self.register_buffer("train_counts", catalog.train_counts, persistent=False)
@@ -110,7 +118,7 @@ class FusionRecommender(RankingModule):
         step = self._step(batch)
         count = max(1, step.first.losses.size(1))
         means = step.means(step.first.losses)
-        names = [channel.name for channel in self.scorer.channel_list()]
+        names = [channel.name for channel in self.scorer.channel_list() if channel.trains]
         for name, mean in zip(names, means, strict=True):
             self.log(f"train/loss/{name}", mean, batch_size=count)
         loss = means.sum()
@@ -122,7 +130,7 @@ class FusionRecommender(RankingModule):
         return loss
 
     def losses(self, batch: SequenceBatch) -> Tensor:
-        """Return the loss of every channel and target, one domain after the other, ``(C, T)``."""
+        """Return the loss of each channel that trains and target, domain by domain, ``(C, T)``."""
         return self._step(batch).first.losses
 
     def _step(self, batch: SequenceBatch) -> TrainingStep:
@@ -183,46 +191,73 @@ class FusionRecommender(RankingModule):
         Args:
             batches: Evaluation batches with one target a row.
         """
-        collected: list[list[Evidence]] = [[] for _ in self.catalog.domains]
-        for batch in batches:
-            batch = self.transfer_batch_to_device(batch, self.device, 0)
-            parts = self.scorer.parts(batch)
-            for domain, rows in enumerate(collected, start=1):
-                missing = self.calibration_targets - sum(len(row.targets) for row in rows)
-                rows.append(self._evidence(batch, parts, domain, missing))
-        for domain, rows in enumerate(collected, start=1):
-            evidence = concatenate(rows)
-            if len(evidence.targets) > 0:
-                self._fit_domain(domain, evidence)
-        for buffer in (self.scorer.weights, self.scorer.cold_offsets):
+        evidence = self._collect(batches)
+        weights, factors = self.scorer.weights[0].clone(), self.scorer.bucket_factors
+        factors.fill_(1.0)
+        warm = {domain: self._without_cold(domain, each) for domain, each in evidence.items()}
+        if len(self.scorer.channels) > 1:
+            weights = fit_weights([*warm.values()], weights)
+        for domain, each in warm.items():
+            self.scorer.set_weights(domain, refine_weights(each, weights))
+        if self.bucket_weights:
+            own = [self.scorer.weights[domain] for domain in warm]
+            buckets = [self.scorer.buckets[self._candidates(domain)] for domain in warm]
+            factors.copy_(fit_bucket_weights([*warm.values()], own, buckets, factors.size(1)))
+        for domain, each in evidence.items():
+            self.scorer.cold_offsets[domain] = self._cold_offset(domain, each)
+        for buffer in (self.scorer.weights, self.scorer.cold_offsets, factors):
             # As numbers: a tensor that travels in inference mode could not be trained with.
             numbers = self.trainer.strategy.broadcast(buffer.tolist())
             buffer.copy_(torch.tensor(numbers, device=self.device))
 
-    def _fit_domain(self, domain: int, evidence: Evidence) -> None:
-        """Fit the weights on warm candidates, then the offset of the cold ones."""
-        item_ids = self.catalog.candidates[domain - 1].to(self.device)
-        is_warm = self.train_counts[item_ids] > 0
-        warm = evidence._replace(is_excluded=evidence.is_excluded | ~is_warm)
-        weights = fit_weights(warm, self.scorer.weights[0])
-        self.scorer.set_weights(domain, weights)
-        is_raised = self.scorer.item_vectors()[item_ids, -1] > 0
-        known = evidence._replace(is_excluded=evidence.is_excluded | ~(is_warm | is_raised))
-        self.scorer.cold_offsets[domain] = fit_cold_offset(
-            known, weights, is_raised, self.cold_tolerance
+    def _collect(self, batches: Iterable[SequenceBatch]) -> dict[int, Evidence]:
+        """Return the parts of the scores of warm targets, by domain, where there are any."""
+        keys = [channel.keys() for channel in self.scorer.channel_list()]
+        collected: dict[int, list[Evidence]] = {}
+        domains = range(1, len(self.catalog.domains) + 1)
+        missing = dict.fromkeys(domains, self.calibration_targets)
+        for batch in batches:
+            batch = self.transfer_batch_to_device(batch, self.device, 0)
+            is_warm = self.train_counts[batch.target_ids[:, 0]] > 0
+            for domain in domains:
+                is_wanted = is_warm & (batch.target_domain_ids[:, 0] == domain)
+                rows = is_wanted.nonzero()[: missing[domain], 0]
+                if len(rows) > 0:
+                    part = SequenceBatch(*(values[rows] for values in batch))
+                    collected.setdefault(domain, []).append(self._evidence(part, domain, keys))
+                    missing[domain] -= len(rows)
+            if not any(missing.values()):
+                break
+        return {domain: concatenate(collected[domain]) for domain in sorted(collected)}
+
+    def _evidence(self, batch: SequenceBatch, domain: int, keys: Sequence[Tensor]) -> Evidence:
+        item_ids = self._candidates(domain)
+        seen = self.is_candidate.new_zeros(len(batch.item_ids), self.is_candidate.size(1))
+        seen.scatter_(1, batch.seen_ids, value=True)
+        return Evidence(
+            parts=self.scorer.parts(batch, [key[item_ids] for key in keys]),
+            bias=self.scorer.bias[item_ids],
+            is_excluded=seen[:, item_ids],
+            targets=torch.searchsorted(item_ids, batch.target_ids[:, 0].contiguous()),
         )
 
-    def _evidence(
-        self, batch: SequenceBatch, parts: tuple[Tensor, ...], domain: int, limit: int
-    ) -> Evidence:
-        """Return the parts of the scores of at most ``limit`` warm targets of ``domain``."""
-        target_ids = batch.target_ids[:, 0]
-        is_here = batch.target_domain_ids[:, 0] == domain
-        rows = (is_here & (self.train_counts[target_ids] > 0)).nonzero()[:limit, 0]
-        item_ids = self.catalog.candidates[domain - 1].to(self.device)
-        seen = torch.zeros_like(parts[0], dtype=torch.bool).scatter_(1, batch.seen_ids, value=True)
-        return Evidence(
-            parts=tuple(part[rows][:, item_ids] for part in parts),
-            is_excluded=seen[rows][:, item_ids],
-            targets=torch.searchsorted(item_ids, target_ids[rows]),
+    def _cold_offset(self, domain: int, evidence: Evidence) -> float:
+        """Return the offset of cold candidates that the targets of a domain can afford."""
+        item_ids = self._candidates(domain)
+        buckets = self.scorer.buckets[item_ids]
+        parts = tuple(
+            part * self.scorer.bucket_factors[index, buckets]
+            for index, part in enumerate(evidence.parts)
         )
+        is_raised = self.scorer.item_vectors()[item_ids, -1] > 0
+        is_known = is_raised | (self.train_counts[item_ids] > 0)
+        known = evidence._replace(parts=parts, is_excluded=evidence.is_excluded | ~is_known)
+        weights = self.scorer.weights[domain]
+        return fit_cold_offset(known, weights, is_raised, self.cold_tolerance)
+
+    def _without_cold(self, domain: int, evidence: Evidence) -> Evidence:
+        is_cold = self.train_counts[self._candidates(domain)] == 0
+        return evidence._replace(is_excluded=evidence.is_excluded | is_cold)
+
+    def _candidates(self, domain: int) -> Tensor:
+        return self.catalog.candidates[domain - 1].to(self.device)

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from xrec_lightning import schema
+from xrec_lightning.buckets import BUCKET_STARTS
 from xrec_lightning.data.steps.order import ORDER, flat_keys
 from xrec_lightning.data.steps.runs import Bools, Ints, begins_run, find_runs
 
@@ -113,7 +114,7 @@ def _find_slices(
     """Return which targets are in each slice, in the order of `schema.SLICES`."""
     starts, ends = bounds[:, 0], bounds[:, 1]
     counts = train_counts[targets[schema.ITEM_INDEX].to_numpy()]
-    buckets = np.searchsorted(schema.BUCKET_STARTS, counts, side="right") - 1
+    buckets = np.searchsorted(BUCKET_STARTS, counts, side="right") - 1
     lengths = ends - starts
     times, splits = events[schema.TIMESTAMP].to_numpy(), events[schema.SPLIT]
     days = targets[schema.TIMESTAMP].to_numpy() // _SECONDS_A_DAY
