@@ -105,6 +105,27 @@ def test_bpr_is_the_mean_over_pairs() -> None:
         assert loss == pytest.approx(sum(pairs) / len(pairs), rel=1e-4)
 
 
+def test_corrected_binary_and_pairwise_losses_are_their_formulas() -> None:
+    target_logits, negative_logits, is_target = sample()
+    log_expected = torch.linspace(-1.5, 1.0, 9)
+    losses = [
+        loss(target_logits, negative_logits, is_target, log_expected).tolist()
+        for loss in (bce_loss, bpr_loss)
+    ]
+    for row, target in enumerate(target_logits.tolist()):
+        kept = [column for column in range(9) if not is_target[row, column]]
+        inverse = [math.exp(-float(log_expected[column])) for column in kept]
+        shares = [len(kept) * each / sum(inverse) for each in inverse]
+        logits = [float(negative_logits[row, column]) for column in kept]
+        binary = math.log1p(math.exp(-target))
+        binary += sum(w * math.log1p(math.exp(x)) for w, x in zip(shares, logits, strict=True))
+        pairwise = sum(
+            w * math.log1p(math.exp(x - target)) for w, x in zip(shares, logits, strict=True)
+        )
+        assert losses[0][row] == pytest.approx(binary / (1 + len(kept)), rel=1e-5)
+        assert losses[1][row] == pytest.approx(pairwise / len(kept), rel=1e-4)
+
+
 @pytest.mark.parametrize("loss", [bce_loss, bpr_loss])
 def test_corrected_draws_estimate_uniform_negatives(loss: Callable[..., Tensor]) -> None:
     generator = torch.Generator().manual_seed(0)

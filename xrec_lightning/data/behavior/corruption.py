@@ -60,8 +60,8 @@ class Corruption:
         """
         if self.label and stage != TEST:
             raise InputError(
-                f"data.init_args: {self.label} damages what is read; only `xrec test` does that, so "
-                "leave corrupt_events and corrupt_text out of other commands"
+                f"data.init_args: {self.label} damages what is read; only `xrec test` does that, "
+                "so leave corrupt_events and corrupt_text out of other commands"
             )
 
     def corrupt_catalog(self, catalog: Catalog) -> Catalog:
