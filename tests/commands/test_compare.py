@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,19 @@ def test_a_twin_from_other_weights_is_paired_with_the_joint_run(
     output = " ".join(capsys.readouterr().out.split())
     assert "targets of tea alone" in output
     assert "history: others" in output
+
+
+def test_the_page_tells_what_it_lacks(
+    runs: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("matplotlib")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for file in ("per_user.parquet", "metrics.json"):
+            shutil.copy(runs["sequence"] / file, tmp_path / name / file)
+    page = tmp_path / "page.html"
+    folders = [str(tmp_path / name) for name in ("a", "b")]
+    assert main(["compare", *folders, f"--html={page}", "--resamples=50"]) == 0
+    assert "no gain along popularity: the data of a are not at hand" in caplog.messages
+    assert sum("no map of the items of" in message for message in caplog.messages) == 2
+    assert "along popularity" not in page.read_text()

@@ -1,6 +1,7 @@
 """``xrec compare``: the paired differences of test runs, in the terminal, as JSON and as a page."""
 
 import json
+import logging
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ from xrec_lightning.reports.run_report import write_report
 from xrec_lightning.reports.seeds import Runs, find_runs, folders_of
 from xrec_lightning.reports.tables import render_comparison, render_models, render_transfer
 from xrec_lightning.reports.transfer import transfer_block, transfer_table
+
+logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -91,6 +94,8 @@ def _popularity_block(runs: Mapping[str, Runs], baseline: str) -> list[str]:
     """Return the curve of the gain along popularity, where the data are at hand."""
     counts = read_item_counts(runs[baseline])
     curves = pl.DataFrame() if counts is None else gain_curves(runs, baseline, counts)
+    if counts is None:
+        logger.warning("no gain along popularity: the data of %s are not at hand", baseline)
     if curves.is_empty():
         return []
     plot = figure(gain_lines(curves, baseline, list(runs)), "Gain along popularity")
@@ -107,7 +112,8 @@ def _map_block(name: str, folder: Path) -> list[str]:
         run = build_run(folder)
         before = _item_keys(run)
         load_best(run, folder)
-    except (OSError, ValueError):  # moved, or without a checkpoint: the figures are enough
+    except (OSError, ValueError) as error:  # data or checkpoint are elsewhere: figures are enough
+        logger.warning("no map of the items of %s: %s", name, error)
         return []
     after = _item_keys(run)
     if before is None or after is None:
