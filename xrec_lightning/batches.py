@@ -70,6 +70,8 @@ class Catalog(NamedTuple):
     """What a test shows of histories, where it is not what the model was trained on."""
     corruption: str = ""
     """What a test replaced in its input on purpose, such as `events=0.1`."""
+    test_negatives: int = 0
+    """Sampled items that a test ranks each target among; 0: all candidates."""
     prompt_texts: int = 2
     """Texts of a prompt: 2 for `PromptBatch`, 1 for `JointPromptBatch`."""
     references: tuple[str, ...] = ()
@@ -112,6 +114,8 @@ class Catalog(NamedTuple):
             unusual.append(f"history={self.test_history}")
         if self.corruption:
             unusual.append(self.corruption)
+        if self.test_negatives:
+            unusual.append(f"negatives={self.test_negatives}")
         return f"test[{','.join(unusual)}]" if unusual else "test"
 
 

@@ -8,8 +8,8 @@ from xrec_lightning.models.calibration import (
     TOP_K,
     Evidence,
     concatenate,
-    fit_bucket_weights,
     fit_cold_offset,
+    fit_tail_factors,
     fit_weights,
     refine_weights,
     target_gains,
@@ -90,23 +90,35 @@ def test_a_domain_gets_weights_of_its_own_only_for_a_sure_gain() -> None:
     assert torch.equal(refine_weights(case, best), best)
 
 
-def test_buckets_get_factors_of_their_own_only_for_a_sure_gain() -> None:
+def tail_case() -> tuple[Evidence, torch.Tensor]:
+    """The first 20 candidates are rare: there the first part misleads, the second tells more."""
     case = evidence(600)
-    buckets = (torch.arange(40) >= 20).long()
-    # Below 20 the helpful part is noise: its weight should be smaller there.
-    is_target = torch.arange(40) == case.targets[:, None]
-    noisy = torch.where(buckets == 0, case.parts[1] * 3 - 6.0 * is_target, case.parts[1])
-    mixed = case._replace(parts=(case.parts[0], noisy, case.parts[2]))
+    is_tail = torch.arange(40) < 20
+    rare = is_tail & (torch.arange(40) == case.targets[:, None])
+    parts = (case.parts[0] - 1.5 * rare, case.parts[1], case.parts[2])
+    return case._replace(parts=parts), is_tail
+
+
+@pytest.mark.parametrize("tolerance", [0.005, 0.05])
+def test_targets_of_the_tail_gain_what_all_targets_can_afford(tolerance: float) -> None:
+    case, is_tail = tail_case()
     weights = torch.tensor([1.0, 1.0, 0.0])
-    factors = fit_bucket_weights([mixed], [weights], [buckets], 2)
-    assert factors[:, 1].tolist() == [1.0, 1.0, 1.0]
-    assert factors[1, 0] < 1.0
-    scaled = [p * factors[i, buckets] for i, p in enumerate(mixed.parts)]
-    gain = mean_gain(mixed._replace(parts=tuple(scaled)), weights) - mean_gain(mixed, weights)
-    assert gain > 0.0
-    # Nothing to tell the buckets apart: all stay at 1.
-    plain = fit_bucket_weights([case], [torch.tensor([0.0, 3.0, 0.0])], [buckets], 2)
-    assert torch.equal(plain, torch.ones(3, 2))
+    factors = fit_tail_factors([case], [weights], [is_tail], tolerance)
+    assert factors[1] > 1.0
+    parts = tuple(
+        torch.where(is_tail, part * factor, part)
+        for part, factor in zip(case.parts, factors, strict=True)
+    )
+    before, after = target_gains(case, weights), target_gains(case._replace(parts=parts), weights)
+    is_rare = is_tail[case.targets]
+    assert after[is_rare].mean() > before[is_rare].mean()
+    assert after.mean() >= (1 - tolerance) * before.mean() - 1e-6
+
+
+def test_without_a_tail_one_weight_is_kept() -> None:
+    case, is_tail = tail_case()
+    factors = fit_tail_factors([case], [torch.ones(3)], [torch.zeros_like(is_tail)], 0.1)
+    assert torch.equal(factors, torch.ones(3))
 
 
 def test_a_weight_of_zero_is_kept_where_nothing_helps() -> None:

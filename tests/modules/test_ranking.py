@@ -1,12 +1,16 @@
+import json
 import math
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from lightning.pytorch import Trainer
 
 from xrec_lightning.batches import SequenceBatch
+from xrec_lightning.callbacks.rank_writer import METRICS_FILE, PER_USER_FILE, RankWriter
 from xrec_lightning.data.datamodules.behavior import BehaviorDataModule
+from xrec_lightning.data.errors import InputError
 from xrec_lightning.modules.ranking import RankingModule
 from xrec_lightning.predictions import RankedBatch
 
@@ -109,3 +113,28 @@ def test_a_checkpoint_of_other_data_is_refused(datamodule: BehaviorDataModule) -
     other = HashRecommender(datamodule.catalog._replace(fingerprint="other"))
     with pytest.raises(ValueError, match="the data given is other"):
         other.on_load_checkpoint(checkpoint)
+
+
+def test_a_test_among_sampled_negatives_says_so(tiny_dataset: Path, tmp_path: Path) -> None:
+    figures = {}
+    for negatives in (0, 3, 10_000):
+        datamodule = BehaviorDataModule(tiny_dataset, test_negatives=negatives)
+        module, writer = HashRecommender(datamodule.catalog), RankWriter()
+        folder = tmp_path / str(negatives)
+        runner = trainer(folder)
+        runner.callbacks.append(writer)  # type: ignore[attr-defined]
+        runner.test(module, datamodule, verbose=False)
+        figures[negatives] = json.loads((folder / METRICS_FILE).read_text())
+        ranks = pl.read_parquet(folder / PER_USER_FILE)
+        if negatives == 3:
+            assert ranks["num_candidates"].max() == 4
+            assert ranks["rank"].max() <= 4
+    assert figures[3]["test[negatives=3]/ndcg@10"] > figures[0]["test/ndcg@10"]
+    everything = figures[10_000]["test[negatives=10000]/ndcg@10"]
+    assert everything == figures[0]["test/ndcg@10"]
+    assert not any(key.startswith("test/") for key in figures[3])
+
+
+def test_a_negative_number_of_negatives_is_refused(tiny_dataset: Path) -> None:
+    with pytest.raises(InputError, match="test_negatives is -1"):
+        BehaviorDataModule(tiny_dataset, test_negatives=-1)

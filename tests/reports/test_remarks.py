@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from xrec_lightning.reports.remarks import (
-    RunFigures,
     list_remarks,
     name_with_protocol,
     read_figures,
@@ -29,16 +28,18 @@ def write_figures(folder: Path, protocol: str | None, stage: str = "test") -> Pa
         (FIRST, "test[ties=file,history=others]", (FIRST, "file", "others")),
         (FIRST, "test[history=all]", (FIRST, "shuffle", "all")),
         (FIRST, "test[events=0.1,text=0.3]", (FIRST, "shuffle", "", "events=0.1,text=0.3")),
+        (FIRST, "test[ties=file,negatives=999]", (FIRST, "file", "", "", 999)),
         (None, "test", ("", "shuffle")),
     ],
 )
 def test_figures_are_read_without_their_stage(
-    tmp_path: Path, protocol: str | None, stage: str, expected: tuple[str, ...]
+    tmp_path: Path, protocol: str | None, stage: str, expected: tuple[str | int, ...]
 ) -> None:
     figures = read_figures(write_figures(tmp_path / "run", protocol, stage))
-    protocol_found, ties, *history = expected
-    values = {"ndcg@10": 0.5, "ndcg@10/cold": None}
-    assert figures == RunFigures(protocol_found, ties, values, *history)
+    defaults = ("", "shuffle", "", "", 0)
+    found = (figures.protocol, figures.ties, figures.history, figures.corruption)
+    assert (*found, figures.num_negatives) == expected + defaults[len(expected) :]
+    assert figures.values == {"ndcg@10": 0.5, "ndcg@10/cold": None}
 
 
 def test_an_untested_run_is_refused(tmp_path: Path) -> None:
@@ -60,6 +61,12 @@ def test_unlike_protocols_and_believed_ties_are_told(tmp_path: Path) -> None:
     ties, protocols = list_remarks(runs)
     assert ties.startswith("ties: file (b): ")
     assert protocols == (f"equal targets, but different protocols: a {FIRST[:12]}, b {SECOND[:12]}")
+
+
+def test_sampled_negatives_are_told(tmp_path: Path) -> None:
+    run = write_figures(tmp_path / "a", FIRST, "test[negatives=99]")
+    (remark,) = list_remarks({"a": run})
+    assert remark.startswith("negatives: 99 (a): ")
 
 
 def test_a_folder_is_named_with_its_protocol(tmp_path: Path) -> None:

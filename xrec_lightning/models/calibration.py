@@ -11,8 +11,8 @@ FACTORS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0)
 
 TOP_K = 20
 """Cut-off of the NDCG that is maximized: a little deeper than what is reported, for less noise."""
-BUCKET_FACTORS = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0)
-"""The same for the weights of one popularity bucket."""
+TAIL_FACTORS = (1.1, 1.2, 1.35, 1.5, 2.0)
+"""What the weights of items of few training events are multiplied with."""
 OFFSETS = (-50.0, 50.0)
 """Between these an offset of cold items is searched, in logits."""
 BISECTIONS = 14
@@ -88,50 +88,75 @@ def refine_weights(evidence: Evidence, weights: Tensor) -> Tensor:
         evidence: Targets of the domain.
         weights: Weights fitted on the targets of all domains, shape ``(C,)``.
     """
-    own = fit_weights([evidence], weights)
+    own = fit_weights([evidence], weights, rounds=1)
     is_better = _is_surely_above(target_gains(evidence, own), target_gains(evidence, weights))
     return own if is_better else weights
 
 
-def fit_bucket_weights(
-    evidence: Sequence[Evidence], weights: Sequence[Tensor], buckets: Sequence[Tensor], size: int
+def fit_tail_factors(
+    evidence: Sequence[Evidence],
+    weights: Sequence[Tensor],
+    is_tail: Sequence[Tensor],
+    tolerance: float,
 ) -> Tensor:
-    """Return what the parts' weights are multiplied with for candidates of each popularity.
+    """Return what the parts' weights are multiplied with for items of few training events.
 
-    Coordinate ascent as in `fit_weights`, but a factor other than 1 must gain more than the
-    standard error of its gain. The last bucket, that of the popular items, stays at 1.
+    Weights that are best for all targets are best for popular ones, which are found most often.
+    Every part in turn gets the factor of `TAIL_FACTORS` under which targets of the tail rank best,
+    if they gain more than the standard error of their gain and all targets together lose at most
+    the share ``tolerance`` of their NDCG@`TOP_K`.
 
     Args:
-        evidence: Targets held out of training, and their candidates, one a domain.
+        evidence: Warm targets held out of training, and their candidates, one a domain.
         weights: Weights of the parts in each domain, each of shape ``(C,)``.
-        buckets: Bucket of each candidate in each domain, each of shape ``(N,)``.
-        size: Number of buckets, K.
+        is_tail: True for candidates of the tail, one a domain, each of shape ``(N,)``.
+        tolerance: Between 0 and 1.
 
     Returns:
-        Shape ``(C, K)``.
+        Shape ``(C,)``.
     """
-    factors = weights[0].new_ones(len(weights[0]), size)
-
-    def gains() -> Tensor:
-        rows = []
-        for each, own, bucket in zip(evidence, weights, buckets, strict=True):
-            scaled = (own[:, None] * factors)[:, bucket]  # (C, N)
-            total = sum(part * scaled[index] for index, part in enumerate(each.parts)) + each.bias
-            margins = total - total.gather(1, each.targets[:, None])
-            rows.append(_gains(margins.masked_fill_(each.is_excluded, float("-inf"))))
-        return torch.cat(rows)
-
-    best = gains()
-    for bucket in range(size - 1):
-        for index in range(len(factors)):
-            kept = 1.0
-            for factor in BUCKET_FACTORS:
-                factors[index, bucket] = factor
-                tried = gains()
-                if tried.mean() > best.mean() and _is_surely_above(tried, best):
-                    best, kept = tried, factor
-            factors[index, bucket] = kept
+    factors = torch.ones_like(weights[0])
+    totals = [_total(each, own) for each, own in zip(evidence, weights, strict=True)]
+    gains = torch.cat([_gains(total.clone()) for total in totals])
+    enough = (1.0 - tolerance) * gains.mean()
+    pairs = zip(evidence, is_tail, strict=True)
+    is_own = torch.cat([tail[each.targets] for each, tail in pairs])
+    for index in range(len(factors)):
+        shares = [
+            _tail_part(each.parts[index] * own[index], tail, each.targets)
+            for each, own, tail in zip(evidence, weights, is_tail, strict=True)
+        ]
+        for factor in TAIL_FACTORS:
+            moved = [_moved(*each, factor - 1.0) for each in zip(totals, shares, strict=True)]
+            tried = torch.cat([_gains(total) for total in moved])
+            if tried.mean() >= enough and _is_surely_above(tried[is_own], gains[is_own]):
+                gains, factors[index] = tried, factor
+        step = float(factors[index]) - 1.0
+        totals = [_moved(*each, step) for each in zip(totals, shares, strict=True)]
     return factors
+
+
+class _TailPart(NamedTuple):
+    """What one part says of the candidates of the tail. T targets, B candidates of the tail."""
+
+    columns: Tensor
+    """Shape ``(B,)``."""
+    part: Tensor
+    """Its weighted scores, shape ``(T, B)``."""
+    of_target: Tensor
+    """That of each target, 0 where it is not of the tail, shape ``(T, 1)``."""
+
+
+def _tail_part(part: Tensor, is_tail: Tensor, targets: Tensor) -> _TailPart:
+    columns = is_tail.nonzero()[:, 0]
+    of_target = part.gather(1, targets[:, None]) * is_tail[targets][:, None]
+    return _TailPart(columns, part[:, columns], of_target)
+
+
+def _moved(total: Tensor, share: _TailPart, change: float) -> Tensor:
+    """Return by how much candidates are above the target once a factor was changed, ``(T, N)``."""
+    moved = total - share.of_target * change
+    return moved.index_add_(1, share.columns, share.part, alpha=change)
 
 
 def fit_cold_offset(
@@ -177,6 +202,8 @@ def target_gains(evidence: Evidence, weights: Tensor) -> Tensor:
 def _is_surely_above(new: Tensor, old: Tensor) -> bool:
     """Return whether the mean of paired differences is more than its standard error."""
     difference = new - old
+    if len(difference) < 2:  # one difference has no error
+        return False
     error = difference.std() / len(difference) ** 0.5
     return bool(difference.mean() > error)
 

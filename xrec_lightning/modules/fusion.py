@@ -16,8 +16,8 @@ from xrec_lightning.metrics.ranking import RankMetric
 from xrec_lightning.models.calibration import (
     Evidence,
     concatenate,
-    fit_bucket_weights,
     fit_cold_offset,
+    fit_tail_factors,
     fit_weights,
     refine_weights,
 )
@@ -57,8 +57,9 @@ class FusionRecommender(RankingModule):
             training events plus one; helps where training is short.
         calibration_targets: Validation targets of each domain that the weights are fitted on; 0
             keeps the weights of the config.
-        bucket_weights: Whether the weights are fitted for each popularity of items too; where that
-            does not gain more than its standard error they stay the same for all.
+        tail_tolerance: Share of their validation NDCG@20 that all warm targets together may lose to
+            those of one to three training events, for which the weights are then fitted by
+            themselves; 0 keeps one weight for all items.
         cold_tolerance: Share of their validation NDCG@20 that warm targets may lose to items
             without training events, which are raised as far as that allows.
         optimizer: Optimizer of all parameters.
@@ -81,8 +82,8 @@ class FusionRecommender(RankingModule):
         regularizers: list[RegularizerConfig] | None = None,
         temperature: float = 0.07,
         popularity_prior: float = 0.0,
-        calibration_targets: int = 2048,
-        bucket_weights: bool = False,
+        calibration_targets: int = 1024,
+        tail_tolerance: float = 0.0,
         cold_tolerance: float = 0.02,
         optimizer: OptimizerCallable = AdamW,
         metrics: Sequence[RankMetric] | None = None,
@@ -103,7 +104,7 @@ class FusionRecommender(RankingModule):
             config.build(catalog, self.scorer, self.loss) for config in regularizers or []
         )
         self.calibration_targets = calibration_targets
-        self.bucket_weights = bucket_weights
+        self.tail_tolerance = tail_tolerance
         self.cold_tolerance = cold_tolerance
         self.optimizer = optimizer
         self.register_buffer("train_counts", catalog.train_counts, persistent=False)
@@ -195,14 +196,15 @@ class FusionRecommender(RankingModule):
         weights, factors = self.scorer.weights[0].clone(), self.scorer.bucket_factors
         factors.fill_(1.0)
         warm = {domain: self._without_cold(domain, each) for domain, each in evidence.items()}
-        if len(self.scorer.channels) > 1:
+        if warm and len(self.scorer.channels) > 1:
             weights = fit_weights([*warm.values()], weights)
+        self.scorer.weights[1:] = weights  # also where no target tells
         for domain, each in warm.items():
             self.scorer.set_weights(domain, refine_weights(each, weights))
-        if self.bucket_weights:
+        if warm and self.tail_tolerance > 0:
             own = [self.scorer.weights[domain] for domain in warm]
-            buckets = [self.scorer.buckets[self._candidates(domain)] for domain in warm]
-            factors.copy_(fit_bucket_weights([*warm.values()], own, buckets, factors.size(1)))
+            is_tail = [self.scorer.buckets[self._candidates(domain)] == 1 for domain in warm]
+            factors[:, 1] = fit_tail_factors([*warm.values()], own, is_tail, self.tail_tolerance)
         for domain, each in evidence.items():
             self.scorer.cold_offsets[domain] = self._cold_offset(domain, each)
         for buffer in (self.scorer.weights, self.scorer.cold_offsets, factors):

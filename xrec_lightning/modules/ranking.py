@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from xrec_lightning.batches import FINGERPRINT, Catalog, SequenceBatch
 from xrec_lightning.metrics.ranking import RankMetric, default_metrics, target_ranks
+from xrec_lightning.metrics.sampling import keep_sampled
 from xrec_lightning.metrics.sliced import SlicedRankMetrics
 from xrec_lightning.predictions import RankedBatch, ScoredItems
 
@@ -61,7 +62,7 @@ class RankingModule(LightningModule):
     def test_step(  # type: ignore[override]  # the callbacks read a NamedTuple
         self, batch: SequenceBatch, batch_idx: int
     ) -> RankedBatch:
-        return self._rank(batch, self.test_metrics)
+        return self._rank(batch, self.test_metrics, self.catalog.test_negatives)
 
     @override
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> ScoredItems:
@@ -97,9 +98,14 @@ class RankingModule(LightningModule):
             )
         _refuse_other_shapes(checkpoint["state_dict"], self.state_dict())
 
-    def _rank(self, batch: SequenceBatch, metrics: SlicedRankMetrics) -> RankedBatch:
-        scores = self.candidate_scores(batch)
-        ranks = target_ranks(scores, batch.target_ids[:, 0])
+    def _rank(
+        self, batch: SequenceBatch, metrics: SlicedRankMetrics, num_negatives: int = 0
+    ) -> RankedBatch:
+        scores, target_ids = self.candidate_scores(batch), batch.target_ids[:, 0]
+        if num_negatives > 0:
+            kept = keep_sampled(~scores.isneginf(), target_ids, batch.row_ids, num_negatives)
+            scores = scores.masked_fill_(~kept, float("-inf"))
+        ranks = target_ranks(scores, target_ids)
         domains = torch.arange(1, len(self.catalog.domains) + 1, device=ranks.device)
         metrics.update(ranks, torch.cat([batch.target_domain_ids == domains, batch.slice_mask], 1))
         num_candidates = (~scores.isneginf()).sum(dim=1)

@@ -23,6 +23,8 @@ class RunFigures(NamedTuple):
     """What the histories showed, where it is not what the model was trained on."""
     corruption: str = ""
     """What the test replaced in its input on purpose."""
+    num_negatives: int = 0
+    """Sampled items that each target was ranked among; 0: all candidates."""
 
 
 def read_figures(runs: Runs) -> RunFigures:
@@ -38,8 +40,9 @@ def read_figures(runs: Runs) -> RunFigures:
     settings = dict(each.split("=") for stage in unusual for each in stage.split(",") if each)
     values = {key.partition("/")[2]: value for key, value in content.items()}
     ties, history = settings.pop("ties", "shuffle"), settings.pop("history", "")
+    negatives = int(settings.pop("negatives", 0))
     corruption = ",".join(f"{name}={value}" for name, value in settings.items())
-    return RunFigures(protocol, ties, values, history, corruption)
+    return RunFigures(protocol, ties, values, history, corruption, negatives)
 
 
 def name_with_protocol(runs: Runs) -> str:
@@ -68,6 +71,11 @@ def list_remarks(runs: Mapping[str, Runs]) -> tuple[str, ...]:
             remarks.append(
                 f"history: {figures.history} ({name}): histories of this test did not show what "
                 "the model was trained on"
+            )
+        if figures.num_negatives:
+            remarks.append(
+                f"negatives: {figures.num_negatives} ({name}): ranked among sampled items, as in "
+                "papers; do not compare with figures of full ranking"
             )
         if figures.corruption:
             remarks.append(

@@ -85,6 +85,9 @@ class BehaviorDataModule(LightningDataModule):
             domain, the same for every model; figures are then under ``test[events=0.1]``.
         corrupt_text: Share of the items with text whose knowledge vectors change places in a test.
         corruption_seed: Seed of both.
+        test_negatives: Candidates that a test ranks each target among, drawn uniformly, to compare
+            with papers that do so; 0, all of them, is the figure to trust. Keys of figures say so:
+            ``test[negatives=999]``. Validation ranks in full.
 
     Raises:
         InputError: If the temperature is not positive.
@@ -110,6 +113,7 @@ class BehaviorDataModule(LightningDataModule):
         corrupt_events: float = 0.0,
         corrupt_text: float = 0.0,
         corruption_seed: int = 0,
+        test_negatives: int = 0,
     ) -> None:
         super().__init__()
         self.prepared = Prepared.open(locate(dataset))
@@ -135,7 +139,13 @@ class BehaviorDataModule(LightningDataModule):
             self.prepared.domains, train_domains, history_domains, eval_domains, test_history
         )
         self.corruption = Corruption(corrupt_events, corrupt_text, corruption_seed)
-        self.catalog = self.corruption.corrupt_catalog(self._catalog())
+        if test_negatives < 0:
+            raise InputError(
+                f"data.init_args.test_negatives is {test_negatives}: set it to 0, all candidates, "
+                "or above"
+            )
+        catalog = self._catalog()._replace(test_negatives=test_negatives)
+        self.catalog = self.corruption.corrupt_catalog(catalog)
 
     @override
     def setup(self, stage: str) -> None:
