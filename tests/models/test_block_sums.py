@@ -43,6 +43,17 @@ def test_values_and_gradients_are_those_of_all_logits(rows: int, columns: int, s
         torch.testing.assert_close(one, other, atol=1e-10, rtol=1e-10)
 
 
+def test_items_of_keys_may_repeat_in_any_order() -> None:
+    *floats, target_ids, _ = problem(40, 30)
+    item_ids = torch.randint(8, (30,), generator=torch.Generator().manual_seed(1))
+    blocks = block_log_sum_exp(*floats, target_ids % 10, item_ids, 7)
+    expected = dense(*floats, target_ids % 10, item_ids)
+    torch.testing.assert_close(blocks, expected)
+    got = torch.autograd.grad(blocks.sum(), floats)
+    for one, other in zip(got, torch.autograd.grad(expected.sum(), floats), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-10, rtol=1e-10)
+
+
 def test_single_precision_gradients_agree_to_a_millionth() -> None:
     inputs = problem(200, 300, torch.float32)
     got = torch.autograd.grad(block_log_sum_exp(*inputs, 64).mean(), inputs[:3])

@@ -151,12 +151,16 @@ class _BlockLogSumExp(torch.autograd.Function):
     @override
     def forward(ctx: Any, *inputs: Any) -> Tensor:
         queries, keys, bias, target_ids, item_ids, block_size = inputs
+        own = _own_keys(target_ids, item_ids)
         total = queries.new_full((len(queries),), float("-inf"))
         with torch.autocast(queries.device.type, enabled=False):
             for rows, columns in _blocks(len(queries), len(keys), block_size):
-                logits = _block_logits(inputs, rows, columns)
-                total[rows] = torch.logaddexp(total[rows], logits.logsumexp(dim=1))
-        ctx.save_for_backward(queries, keys, bias, target_ids, item_ids, total)
+                logits = _block_logits(queries, keys, bias, own, rows, columns)
+                # In place, which `logsumexp` is not; the lowest number stands for no key at all.
+                highest = logits.amax(dim=1).clamp_min(torch.finfo(logits.dtype).min)
+                summed = logits.sub_(highest[:, None]).exp_().sum(dim=1)
+                total[rows] = torch.logaddexp(total[rows], summed.log() + highest)
+        ctx.save_for_backward(queries, keys, bias, *own, total)
         ctx.block_size = block_size
         return total
 
@@ -164,18 +168,19 @@ class _BlockLogSumExp(torch.autograd.Function):
     @override
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        queries, keys, bias, target_ids, item_ids, total = ctx.saved_tensors
+        queries, keys, bias, *own, total = ctx.saved_tensors
         # A row in which no key counts has the total -inf and no gradient.
         total = total.masked_fill(total.isneginf(), 0.0)
-        inputs = (queries, keys, bias, target_ids, item_ids)
-        to_queries, to_keys, to_bias = (torch.zeros_like(each) for each in inputs[:3])
+        gradient = gradients[0]
+        to_queries, to_keys, to_bias = (torch.zeros_like(each) for each in (queries, keys, bias))
+        weighted = queries * gradient[:, None]
         for rows, columns in _blocks(len(queries), len(keys), ctx.block_size):
-            shares = (_block_logits(inputs, rows, columns) - total[rows, None]).exp_()
-            shares *= gradients[0][rows, None]
-            to_queries[rows] += shares @ keys[columns]
-            to_keys[columns] += shares.T @ queries[rows]
-            to_bias[columns] += shares.sum(dim=0)
-        return to_queries, to_keys, to_bias, None, None, None
+            logits = _block_logits(queries, keys, bias, own, rows, columns)
+            shares = logits.sub_(total[rows, None]).exp_()
+            to_queries[rows].addmm_(shares, keys[columns])
+            to_keys[columns].addmm_(shares.T, weighted[rows])
+            to_bias[columns].addmv_(shares.T, gradient[rows])
+        return to_queries * gradient[:, None], to_keys, to_bias, None, None, None
 
 
 def _blocks(num_rows: int, num_columns: int, size: int) -> Iterator[tuple[slice, slice]]:
@@ -184,8 +189,32 @@ def _blocks(num_rows: int, num_columns: int, size: int) -> Iterator[tuple[slice,
             yield slice(row, row + size), slice(column, column + size)
 
 
-def _block_logits(inputs: Sequence[Any], rows: slice, columns: slice) -> Tensor:
-    queries, keys, bias, target_ids, item_ids = inputs[:5]
+def _own_keys(target_ids: Tensor, item_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Return row and column of all pairs of a target with a key of the same item, by row.
+
+    There are few: to look them up costs less than to compare every target with every key.
+    """
+    items, order = item_ids.sort(stable=True)
+    target_ids = target_ids.contiguous()
+    first = torch.searchsorted(items, target_ids)
+    counts = torch.searchsorted(items, target_ids, right=True) - first
+    rows = torch.arange(len(target_ids), device=counts.device).repeat_interleave(counts)
+    before = counts.cumsum(0) - counts  # pairs of the rows before
+    numbers = torch.arange(len(rows), device=counts.device) - before[rows]
+    return rows, order[first[rows] + numbers]
+
+
+def _block_logits(
+    queries: Tensor,
+    keys: Tensor,
+    bias: Tensor,
+    own: Sequence[Tensor],
+    rows: slice,
+    columns: slice,
+) -> Tensor:
     logits = torch.addmm(bias[columns], queries[rows], keys[columns].T)
-    is_target = target_ids[rows, None] == item_ids[columns]
-    return logits.masked_fill_(is_target, float("-inf"))
+    own_rows, own_columns = own[0] - rows.start, own[1] - columns.start
+    is_here = (own_rows >= 0) & (own_rows < logits.size(0))
+    is_here &= (own_columns >= 0) & (own_columns < logits.size(1))
+    logits[own_rows[is_here], own_columns[is_here]] = float("-inf")
+    return logits

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from xrec_lightning.batches import Catalog, SequenceBatch
 from xrec_lightning.models.channels.knowledge import whitened_vectors
 from xrec_lightning.models.channels.sequence import SequenceChannel, SequenceChannelConfig
-from xrec_lightning.models.sequence.base import EncoderConfig
+from xrec_lightning.models.sequence.base import EncoderConfig, History, Requests
 from xrec_lightning.models.sequence.bert4rec import BERT4RecConfig
 from xrec_lightning.models.sequence.hstu import HSTUConfig
 from xrec_lightning.models.sequence.sasrec import SASRecConfig
@@ -45,6 +45,46 @@ def test_requests_of_other_domains_have_explanations_of_their_own(
     assert not torch.allclose(parts[0], parts[1])
     alone = twice._replace(**{name: value[1:] for name, value in twice._asdict().items()})
     torch.testing.assert_close(parts[1:], channel.contributions(alone, torch.tensor([[3, 4]])))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [SASRecConfig, BERT4RecConfig, HSTUConfig, TwoStreamConfig],
+    ids=lambda kind: kind.__name__,
+)
+def test_histories_of_all_lengths_are_encoded_as_if_padded(
+    kind: type[EncoderConfig], catalog: Catalog
+) -> None:
+    channel = trained_like(catalog, kind(embed_dim=6, max_seq_len=5))
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.randint(6, (150,), generator=generator)
+    is_real = torch.arange(5) < lengths[:, None]
+    item_ids, domain_ids = (
+        torch.randint(1, top, (150, 5), generator=generator) * is_real for top in (11, 3)
+    )
+    none = torch.zeros(150, 0, dtype=torch.int64)
+    batch = SequenceBatch(
+        user_ids=torch.arange(150),
+        item_ids=item_ids,
+        domain_ids=domain_ids,
+        times=torch.arange(5) * 1000 * is_real,
+        target_ids=torch.ones(150, 1, dtype=torch.int64),
+        target_domain_ids=torch.arange(150)[:, None] % 2 + 1,
+        target_weights=torch.ones(150, 1),
+        state_positions=lengths[:, None] - 1,
+        disliked_ids=none,
+        seen_ids=none,
+        slice_mask=none.bool(),
+        row_ids=torch.arange(150),
+    )
+    inputs = channel.item_embedding(item_ids) + channel.domain_embedding(domain_ids)
+    states = channel.encoder.states(
+        History(inputs, batch.times, domain_ids),
+        Requests(batch.state_positions, batch.target_domain_ids),
+    )
+    expected = F.normalize(states, dim=-1)
+    torch.testing.assert_close(channel.queries(batch), expected, atol=1e-5, rtol=1e-4)
+    assert (channel.queries(batch).norm(dim=-1)[lengths == 0] == 0).all()
 
 
 def test_cold_items_have_no_key(catalog: Catalog) -> None:

@@ -16,6 +16,9 @@ from xrec_lightning.models.sequence.base import EncoderConfig, History, Requests
 from xrec_lightning.models.sequence.masked import MaskedEncoder, hidden_targets, hide_targets
 from xrec_lightning.models.sequence.sasrec import SASRecConfig
 
+_GROUP = 64
+"""Histories of about equal length that are encoded together in evaluation, to save padding."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceChannelConfig(ItemTableConfig, ChannelConfig):
@@ -89,8 +92,19 @@ class SequenceChannel(Channel):
             if is_hidden is not None:
                 history = self._history(batch.item_ids, batch.domain_ids, batch.times)
                 return normalize(self.encoder.restore(history, is_hidden))
-        requests = Requests(batch.state_positions, batch.target_domain_ids)
-        return self._encode(batch.item_ids, batch.domain_ids, batch.times, requests)
+        items, domains, times = batch.item_ids, batch.domain_ids, batch.times
+        states, asked = batch.state_positions, batch.target_domain_ids
+        if self.training:  # windows of a batch are about equally long already
+            return self._encode(items, domains, times, Requests(states, asked))
+        lengths = states.amax(dim=1) + 1
+        order = lengths.argsort()
+        queries = []
+        for rows in torch.split(order, _GROUP):
+            end = max(1, int(lengths[rows[-1]]))
+            shorter = [part[rows, :end] for part in (items, domains, times)]
+            requests = Requests(states[rows], asked[rows])
+            queries.append(self._encode(shorter[0], shorter[1], shorter[2], requests))
+        return torch.cat(queries)[order.argsort()]
 
     @override
     def keys(self) -> Tensor:
