@@ -14,6 +14,25 @@ with measured("numpy") as facts:
     facts["length"] = len(bytearray(b"x") * 100_000_000)
 """
 
+BARE_STEPS = """
+import sys
+sys.path.insert(0, {peers!r})
+import torch
+from bare_sasrec import SASRec, bucketed_step, plain_step
+from pace import Ticks
+batch = torch.randint(1, 21, (30, 51)) * (torch.arange(51) < torch.randint(2, 52, (30, 1)))
+gradients = []
+for step in (plain_step, bucketed_step):
+    torch.manual_seed(0)
+    model = SASRec(20).eval()
+    step(model, batch)
+    gradients.append(torch.cat([each.grad.flatten() for each in model.parameters()]))
+ticks = Ticks(warm_up=2)
+ticks.counts, ticks.times = [9, 9, 30, 50, 7], [1.0, 2.0, 4.0, 6.0]
+print([float((gradients[0] - gradients[1]).abs().max()), float(gradients[0].abs().max()),
+       ticks.rate()])
+"""
+
 
 def contestant(code: str) -> Contestant:
     return Contestant("it", [sys.executable, "-c", code])
@@ -80,3 +99,12 @@ def test_bare_script_stores_what_a_loop_would(tmp_path: Path) -> None:
         "times": [4, 5, 1, 7, 8, 9],
         "train_ends": [0, 4],
     }
+
+
+def test_bare_loops_of_sasrec_have_the_same_gradient(tmp_path: Path) -> None:
+    entry = contestant(BARE_STEPS.format(peers=str(FOLDER / "peers")))
+    run(entry, {"OMP_NUM_THREADS": "1"}, tmp_path)
+    assert entry.trouble == ""
+    ((difference, size, rate),) = entry.runs
+    assert difference < 1e-6 < 1e-3 < size
+    assert rate == (30 + 50) / (6.0 - 2.0)

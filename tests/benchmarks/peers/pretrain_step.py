@@ -13,6 +13,7 @@ import torch
 import transformers
 from lightning.pytorch import Callback, Trainer
 from measure import measured
+from pace import Ticks
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from xrec_lightning.batches import TokenBatch
@@ -34,19 +35,6 @@ OURS: dict[str, dict[str, Any]] = {
 THEIRS = {"Trainer": "random", "Trainer, grouped": "group_by_length"}
 
 
-class Ticks:
-    """Real tokens of each batch as it is made, and the CPU time at the end of each step."""
-
-    def __init__(self) -> None:
-        self.tokens: list[int] = []
-        self.times: list[float] = []
-
-    def rate(self) -> float:
-        """Return real tokens per CPU second of the steps after the first few."""
-        times = self.times[WARM_UP - 1 :]
-        return sum(self.tokens[WARM_UP : len(self.times)]) / (times[-1] - times[0])
-
-
 class TickCallback(Callback):
     """Take the time in our loop."""
 
@@ -55,7 +43,7 @@ class TickCallback(Callback):
 
     def on_train_batch_end(self, *arguments: Any) -> None:
         batch = next(each for each in arguments if isinstance(each, TokenBatch))
-        self.ticks.tokens.append(int(batch.attention_mask.sum()))
+        self.ticks.counts.append(int(batch.attention_mask.sum()))
         self.ticks.times.append(time.process_time())
 
 
@@ -89,7 +77,7 @@ def train_theirs(name: str, texts: KnowledgeDataModule, ticks: Ticks, folder: st
 
     def count(examples: Any) -> Any:
         batch = collate(examples)
-        ticks.tokens.append(int(batch["attention_mask"].sum()))
+        ticks.counts.append(int(batch["attention_mask"].sum()))
         return batch
 
     class Clock(transformers.TrainerCallback):
@@ -121,7 +109,7 @@ def main(name: str) -> None:
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    ticks = Ticks()
+    ticks = Ticks(WARM_UP)
     block_size = MAX_TOKENS if name == "ours, packed" else None
     texts = KnowledgeDataModule(
         DATASET, MODEL, batch_tokens=BATCH_TOKENS, max_tokens=MAX_TOKENS, block_size=block_size
