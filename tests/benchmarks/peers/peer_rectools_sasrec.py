@@ -1,6 +1,7 @@
 """SASRec of RecTools. `python peer_rectools_sasrec.py train|rank CSV`.
 
-Its feed-forward is as wide as its states, a quarter of ours. Environment: as `peer_rectools.py`.
+Its feed-forward is as wide as its states, a quarter of all others', and cannot be set.
+Environment: as `peer_rectools.py`.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """SasRec of RePlay. `python peer_replay_sasrec.py train|rank CSV FOLDER`.
 
-Its feed-forward is as wide as its states, a quarter of ours, as it is by default; it pads every
-history to the longest one. Environment: as `peer_replay.py`.
+Its feed-forward is set to the width of ours; it pads every history to the longest one.
+Environment: as `peer_replay.py`.
 """
 
 import logging
@@ -80,6 +80,7 @@ def figures(kind: str, source: Path, folder: Path) -> dict[str, float]:
         num_blocks=BLOCKS,
         max_sequence_length=LENGTH,
         dropout=DROPOUT,
+        hidden_dim=4 * WIDTH,
     )
     transforms = make_default_sasrec_transforms(schema)
     column = {"padding": schema[ITEM].padding_value}
