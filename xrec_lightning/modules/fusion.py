@@ -205,8 +205,9 @@ class FusionRecommender(RankingModule):
             own = [self.scorer.weights[domain] for domain in warm]
             is_tail = [self.scorer.buckets[self._candidates(domain)] == 1 for domain in warm]
             factors[:, 1] = fit_tail_factors([*warm.values()], own, is_tail, self.tail_tolerance)
+        is_raised = self.scorer.item_vectors()[:, -1] > 0
         for domain, each in evidence.items():
-            self.scorer.cold_offsets[domain] = self._cold_offset(domain, each)
+            self.scorer.cold_offsets[domain] = self._cold_offset(domain, each, is_raised)
         for buffer in (self.scorer.weights, self.scorer.cold_offsets, factors):
             # As numbers: a tensor that travels in inference mode could not be trained with.
             numbers = self.trainer.strategy.broadcast(buffer.tolist())
@@ -243,19 +244,24 @@ class FusionRecommender(RankingModule):
             targets=torch.searchsorted(item_ids, batch.target_ids[:, 0].contiguous()),
         )
 
-    def _cold_offset(self, domain: int, evidence: Evidence) -> float:
-        """Return the offset of cold candidates that the targets of a domain can afford."""
+    def _cold_offset(self, domain: int, evidence: Evidence, is_raised: Tensor) -> float:
+        """Return the offset of cold candidates that the targets of a domain can afford.
+
+        Args:
+            domain: Index of the domain.
+            evidence: Its targets.
+            is_raised: Cold items that a channel knows, shape ``(N + 1,)``.
+        """
         item_ids = self._candidates(domain)
         buckets = self.scorer.buckets[item_ids]
         parts = tuple(
             part * self.scorer.bucket_factors[index, buckets]
             for index, part in enumerate(evidence.parts)
         )
-        is_raised = self.scorer.item_vectors()[item_ids, -1] > 0
-        is_known = is_raised | (self.train_counts[item_ids] > 0)
+        is_known = is_raised[item_ids] | (self.train_counts[item_ids] > 0)
         known = evidence._replace(parts=parts, is_excluded=evidence.is_excluded | ~is_known)
         weights = self.scorer.weights[domain]
-        return fit_cold_offset(known, weights, is_raised, self.cold_tolerance)
+        return fit_cold_offset(known, weights, is_raised[item_ids], self.cold_tolerance)
 
     def _without_cold(self, domain: int, evidence: Evidence) -> Evidence:
         is_cold = self.train_counts[self._candidates(domain)] == 0

@@ -166,3 +166,22 @@ def test_predict_asks_for_every_user_and_domain(datamodule: BehaviorDataModule) 
 def test_an_unknown_user_is_named(datamodule: BehaviorDataModule) -> None:
     with pytest.raises(ValueError, match="'nobody' is not in"):
         datamodule.requests(["nobody"])
+
+
+def test_ties_teach_on_request_and_are_never_tested(tiny_dataset: Path) -> None:
+    strict = BehaviorDataModule(tiny_dataset, batch_size=4)
+    chained = BehaviorDataModule(tiny_dataset, batch_size=4, learn_from_ties=True)
+    tied = 0
+    for old, new in zip(strict.train_dataloader(), chained.train_dataloader(), strict=True):
+        assert torch.equal(old.item_ids, new.item_ids)
+        is_real = new.item_ids > 0
+        positions = torch.arange(is_real.size(1)).expand_as(is_real)
+        assert torch.equal(new.state_positions[is_real], positions[is_real] - 1)
+        assert (old.state_positions <= new.state_positions).all()
+        seen = new.times.gather(1, new.state_positions.clamp_min(0))
+        tied += int(((seen == new.times) & is_real & (new.state_positions >= 0)).sum())
+    assert tied > 0
+    for name in ("val_dataloader", "test_dataloader"):
+        pairs = zip(getattr(strict, name)(), getattr(chained, name)(), strict=True)
+        for old, new in pairs:
+            assert all(torch.equal(*parts) for parts in zip(old, new, strict=True))

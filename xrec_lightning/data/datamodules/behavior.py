@@ -1,5 +1,6 @@
 """Behavior logs as batches of histories and targets."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -88,6 +89,9 @@ class BehaviorDataModule(LightningDataModule):
         test_negatives: Candidates that a test ranks each target among, drawn uniformly, to compare
             with papers that do so; 0, all of them, is the figure to trust. Keys of figures say so:
             ``test[negatives=999]``. Validation ranks in full.
+        learn_from_ties: Whether a training target sees the interactions of its own time that stand
+            before it in their shuffled order, as if earlier. Where baskets are large this is much
+            to learn from; what is validated and tested sees strictly earlier ones either way.
 
     Raises:
         InputError: If the temperature is not positive.
@@ -114,6 +118,7 @@ class BehaviorDataModule(LightningDataModule):
         corrupt_text: float = 0.0,
         corruption_seed: int = 0,
         test_negatives: int = 0,
+        learn_from_ties: bool = False,
     ) -> None:
         super().__init__()
         self.prepared = Prepared.open(locate(dataset))
@@ -135,6 +140,7 @@ class BehaviorDataModule(LightningDataModule):
         self.histories = open_histories(self.prepared)
         self.raw_item_ids: pl.Series = self.prepared.items()[ITEM_ID]
         self.raw_user_ids: pl.Series = self.prepared.users()[USER_ID]
+        self.learn_from_ties = learn_from_ties
         self.modes = choose_domains(
             self.prepared.domains, train_domains, history_domains, eval_domains, test_history
         )
@@ -168,7 +174,7 @@ class BehaviorDataModule(LightningDataModule):
         )
         hides = [] if self.modes.is_history[1:].all() else [show_domains(self.modes.is_history)]
         windows = TrainingWindows(
-            histories,
+            replace(histories, is_ordered=histories.is_ordered or self.learn_from_ties),
             hides + [config.build(self.catalog) for config in self.augmentations],
             length=self.max_seq_len + 1,
             max_dislikes=self.max_dislikes,
