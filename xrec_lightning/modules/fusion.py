@@ -192,11 +192,14 @@ class FusionRecommender(RankingModule):
         Args:
             batches: Evaluation batches with one target a row.
         """
+        is_raised = self.scorer.item_vectors()[:, -1] > 0
+        if len(self.scorer.channels) == 1 and self.tail_tolerance == 0 and not is_raised.any():
+            return  # nothing to weigh
         evidence = self._collect(batches)
         weights, factors = self.scorer.weights[0].clone(), self.scorer.bucket_factors
         factors.fill_(1.0)
         warm = {domain: self._without_cold(domain, each) for domain, each in evidence.items()}
-        if warm and len(self.scorer.channels) > 1:
+        if warm:
             weights = fit_weights([*warm.values()], weights)
         self.scorer.weights[1:] = weights  # also where no target tells
         for domain, each in warm.items():
@@ -205,7 +208,6 @@ class FusionRecommender(RankingModule):
             own = [self.scorer.weights[domain] for domain in warm]
             is_tail = [self.scorer.buckets[self._candidates(domain)] == 1 for domain in warm]
             factors[:, 1] = fit_tail_factors([*warm.values()], own, is_tail, self.tail_tolerance)
-        is_raised = self.scorer.item_vectors()[:, -1] > 0
         for domain, each in evidence.items():
             self.scorer.cold_offsets[domain] = self._cold_offset(domain, each, is_raised)
         for buffer in (self.scorer.weights, self.scorer.cold_offsets, factors):
