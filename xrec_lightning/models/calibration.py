@@ -182,7 +182,7 @@ def fit_cold_offset(
     cold = total[:, is_cold]
 
     def gain(offset: float) -> float:
-        return _ndcg(warm_ranks + (cold >= -offset).sum(dim=1))
+        return _gains_of(warm_ranks + (cold >= -offset).sum(dim=1)).mean().item()
 
     low, high = OFFSETS
     enough = (1.0 - tolerance) * gain(low)
@@ -234,11 +234,11 @@ def _gains(margins: Tensor) -> Tensor:
     """Return the gain of each target; ``margins`` are overwritten."""
     is_above = margins.ge_(0.0)  # ones and zeros: adding floats is five times faster than booleans
     ranks = (is_above @ torch.ones_like(margins[0])).clamp_min(1.0)  # the target itself is counted
+    return _gains_of(ranks)
+
+
+def _gains_of(ranks: Tensor) -> Tensor:
     return (1.0 / torch.log2(ranks + 1.0)).where(ranks <= TOP_K, 0.0)
-
-
-def _ndcg(ranks: Tensor) -> float:
-    return (1.0 / torch.log2(ranks + 1.0)).where(ranks <= TOP_K, 0.0).mean().item()
 
 
 def _sum(parts: Sequence[Tensor], weights: Tensor, out: Tensor) -> None:

@@ -202,7 +202,7 @@ class FusionRecommender(RankingModule):
         if warm:
             weights = fit_weights([*warm.values()], weights)
         self.scorer.weights[1:] = weights  # also where no target tells
-        for domain, each in warm.items():
+        for domain, each in warm.items() if len(warm) > 1 else ():
             self.scorer.set_weights(domain, refine_weights(each, weights))
         if warm and self.tail_tolerance > 0:
             own = [self.scorer.weights[domain] for domain in warm]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xrec_lightning.data.stable_hash import Stream, stable_hash
 from xrec_lightning.data.steps.order import add_order, flat_keys, sort_flat
-from xrec_lightning.data.steps.stable_hash import Stream, stable_hash
 
 MakeEvents = Callable[..., pl.DataFrame]
 FAR = 2**61

@@ -16,9 +16,8 @@ from xrec_lightning.batches import Catalog
 from xrec_lightning.data.behavior.augment import Ints
 from xrec_lightning.data.behavior.sequences import Histories
 from xrec_lightning.data.errors import InputError
+from xrec_lightning.data.stable_hash import Stream, stable_hash
 from xrec_lightning.schema import TEST
-
-_Keys = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -104,15 +103,15 @@ def replace_events(histories: Histories, pools: Sequence[Ints], share: float, se
     lengths = np.diff(histories.offsets)
     users = np.repeat(np.arange(1, len(lengths) + 1), lengths)
     positions = np.arange(len(users)) - np.repeat(histories.offsets[:-1], lengths)
-    keys = _mix(_mix(_keys(seed, 0), users), positions)
     item_ids = np.array(histories.item_ids)
-    is_chosen = _uniform(keys) < share
+    is_chosen = _draws(seed, Stream.DAMAGED_EVENTS, users, positions) < share
     for domain, pool in enumerate(pools, start=1):
         rows = np.flatnonzero(is_chosen & (histories.domain_ids == domain))
         if len(pool) < 2 or len(rows) == 0:
             continue
         places = np.searchsorted(pool, item_ids[rows])
-        steps = 1 + np.floor(_uniform(_mix(keys[rows], 1)) * (len(pool) - 1)).astype(np.int64)
+        draws = _draws(seed, Stream.REPLACEMENTS, users[rows], positions[rows])
+        steps = 1 + np.floor(draws * (len(pool) - 1)).astype(np.int64)
         item_ids[rows] = pool[(places + steps) % len(pool)]
     return item_ids
 
@@ -129,7 +128,7 @@ def exchange_vectors(vectors: Tensor, is_trained: Tensor, share: float, seed: in
         share: Probability that a vector is moved.
         seed: Seeds the choice.
     """
-    draws = _uniform(_mix(_keys(seed, 1), np.arange(len(vectors))))
+    draws = _draws(seed, Stream.DAMAGED_TEXTS, np.arange(len(vectors)))
     has_text = (vectors.abs().sum(dim=1) > 0).numpy()
     moved = vectors.clone()
     for group in (is_trained.numpy(), ~is_trained.numpy()):
@@ -139,19 +138,6 @@ def exchange_vectors(vectors: Tensor, is_trained: Tensor, share: float, seed: in
     return moved
 
 
-def _keys(seed: int, purpose: int) -> _Keys:
-    return _mix(np.array([seed % 2**63], dtype=np.uint64), purpose)
-
-
-def _mix(keys: _Keys, values: int | Ints) -> _Keys:
-    """Return keys that depend on ``keys`` and ``values``: splitmix64 (Steele et al., 2014)."""
-    mixed = (keys ^ np.asarray(values).astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    result: _Keys = mixed ^ (mixed >> np.uint64(31))
-    return result
-
-
-def _uniform(keys: _Keys) -> NDArray[np.float64]:
-    """Return numbers from 0 to below 1."""
-    return (keys >> np.uint64(11)).astype(np.float64) / 2.0**53
+def _draws(seed: int, stream: Stream, *keys: Ints) -> NDArray[np.float64]:
+    """Return a number from 0 to below 1 for each row of ``keys``."""
+    return (stable_hash(seed, stream, *keys) >> np.uint64(11)).astype(np.float64) / 2.0**53

@@ -9,9 +9,9 @@ import polars as pl
 from xrec_lightning import schema
 from xrec_lightning.data.config.steps import SplitConfig
 from xrec_lightning.data.errors import InputError, suggest
+from xrec_lightning.data.stable_hash import Stream, stable_hash
 from xrec_lightning.data.steps.order import ORDER
 from xrec_lightning.data.steps.runs import Bools, Ints, begins_run
-from xrec_lightning.data.steps.stable_hash import Stream, stable_hash
 
 
 class Cold(NamedTuple):

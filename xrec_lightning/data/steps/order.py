@@ -9,8 +9,8 @@ import polars as pl
 
 from xrec_lightning import schema
 from xrec_lightning.data.raw.readers import ROW, SOURCE
+from xrec_lightning.data.stable_hash import Stream, stable_hash
 from xrec_lightning.data.steps.runs import Ints, begins_run, has_equal_neighbor
-from xrec_lightning.data.steps.stable_hash import Stream, stable_hash
 
 ORDER = "order"
 """Int64; what is strictly earlier has a smaller value. It compares events of one user only."""

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from xrec_lightning.batches import Catalog
 from xrec_lightning.models.baselines.factors import FactorBaseline, FactorConfig, Propagation
-from xrec_lightning.models.baselines.lightgcn import normalized_adjacency, spread
+from xrec_lightning.models.baselines.lightgcn import spread, user_item_graph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class BiTGCF(FactorBaseline):
     def propagation(self, user_ids: Tensor, item_ids: Tensor) -> Propagation:
         num_nodes = self.num_users + self.num_items + 2
         nodes = item_ids + self.num_users + 1
-        adjacency = normalized_adjacency(user_ids, nodes, num_nodes)
+        adjacency = user_item_graph(user_ids, nodes, num_nodes)
         counts = torch.bincount(user_ids, minlength=self.num_users + 1)
         mixing = mix_domains(counts[1:].view(-1, self.users_per_domain).T, self.own_share)
         is_trained = torch.ones(num_nodes, 1, device=user_ids.device)

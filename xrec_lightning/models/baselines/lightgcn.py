@@ -9,6 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from xrec_lightning.batches import Catalog
+from xrec_lightning.knowledge.propagation import normalized_adjacency
 from xrec_lightning.models.baselines.factors import FactorBaseline, FactorConfig, Propagation
 
 
@@ -48,7 +49,7 @@ class LightGCN(FactorBaseline):
     @override
     def propagation(self, user_ids: Tensor, item_ids: Tensor) -> Propagation:
         num_nodes = self.num_users + self.num_items + 2
-        adjacency = normalized_adjacency(user_ids, item_ids + self.num_users + 1, num_nodes)
+        adjacency = user_item_graph(user_ids, item_ids + self.num_users + 1, num_nodes)
 
         def propagate(vectors: Tensor) -> Tensor:
             total = layer = vectors
@@ -79,17 +80,16 @@ class _Spread(torch.autograd.Function):
         return None, ctx.adjacency @ gradients[0]
 
 
-def normalized_adjacency(left: Tensor, right: Tensor, size: int) -> Tensor:
-    """Return the symmetric sparse matrix of pairs, each over the root of both degrees.
+def user_item_graph(left: Tensor, right: Tensor, size: int) -> Tensor:
+    """Return `normalized_adjacency` of pairs of nodes as a sparse matrix of their device.
 
     Args:
         left: Nodes, shape ``(M,)``.
         right: Their neighbors, shape ``(M,)``.
         size: Number of nodes, rows and columns of the result.
     """
-    edges = torch.stack([torch.cat([left, right]), torch.cat([right, left])])
-    roots = torch.bincount(edges[0], minlength=size).clamp_min(1).float().rsqrt()
-    values = roots[edges[0]] * roots[edges[1]]
+    matrix = normalized_adjacency(torch.stack([left, right]).cpu(), size)
+    starts, columns, values = map(torch.from_numpy, (matrix.indptr, matrix.indices, matrix.data))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch calls rows of sparse matrices a beta
-        return torch.sparse_coo_tensor(edges, values, (size, size)).coalesce().to_sparse_csr()
+        return torch.sparse_csr_tensor(starts, columns, values, (size, size)).to(left.device)

@@ -13,8 +13,7 @@ from typing_extensions import override
 
 from xrec_lightning.batches import Catalog, SequenceBatch
 from xrec_lightning.models.baselines.base import Baseline, BaselineConfig
-
-SECONDS_A_DAY = 86400
+from xrec_lightning.models.channels.popularity import SECONDS_A_DAY
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xrec_lightning.data.steps.stable_hash import Stream, _mix, stable_hash
+from xrec_lightning.data.stable_hash import Stream, _mix, stable_hash
 
 MASK = 2**64 - 1
 

@@ -20,6 +20,9 @@ class Stream(IntEnum):
     COLD_ITEMS = 1
     COLD_USERS = 2
     COLD_DOMAIN = 3
+    DAMAGED_EVENTS = 4
+    REPLACEMENTS = 5
+    DAMAGED_TEXTS = 6
 
 
 def stable_hash(seed: int, stream: Stream, *keys: NDArray[np.integer]) -> NDArray[np.uint64]:
